@@ -1,0 +1,190 @@
+/**
+ * The one configuration file, `weir.toml`. Sections and keys are the seeds' where these have them. Every key has a
+ * default or says when it is needed; every key is also `WEIR_<SECTION>_<KEY>` in the environment.
+ */
+import { z } from 'zod';
+import { ALIAS } from './names.ts';
+import { DEFAULT_TOPIC_PREFIX } from './topics.ts';
+
+const port = '[address]:port, port 0 for any free one';
+const listen = (text: string, use: string) =>
+  z
+    .string()
+    .regex(/^(?:[^:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/, `must be address:port, such as 127.0.0.1:7777`)
+    .default(text)
+    .describe(`${use} (${port})`);
+const seconds = (value: number, min = 0) => z.number().min(min).max(31_536_000).default(value);
+const secret = () => z.string().min(1).meta({ secret: true });
+
+const account = z.strictObject({
+  username: z.string().min(1).max(128).describe('name to log in with'),
+  password: secret().optional().describe('password in clear; accepted with a warning, prefer password_hash'),
+  password_hash: secret().optional().describe('argon2id hash of the password in PHC form'),
+});
+
+const storage = z.strictObject({
+  type: z.enum(['s3', 'fs']).optional().describe('where recordings are kept; absent under `weir up`: fs'),
+  bucket: z.string().min(1).optional().describe('S3: the bucket; needed for s3'),
+  root: z.string().optional().describe('S3: prefix in the bucket, default "/"; fs: directory, default ./data/bucket'),
+  region: z.string().optional().describe('S3: region; else from the environment'),
+  endpoint: z.string().optional().describe('S3: address of a compatible service'),
+  access_key_id: z.string().optional().describe('S3: credentials; else from environment, files or role'),
+  secret_access_key: secret().optional().describe('S3: credentials'),
+  session_token: secret().optional().describe('S3: token of temporary credentials'),
+  disable_config_load: z.boolean().default(false).describe('S3: use only the credentials given here'),
+  enable_virtual_host_style: z.boolean().default(false).describe('S3: bucket.endpoint instead of endpoint/bucket'),
+});
+
+const upload = z.strictObject({
+  enabled: z.boolean().default(false).describe('true: put with URLs presigned by the gateway at liveman_url'),
+  liveman_url: z.string().default('http://127.0.0.1:8888').describe('base URL of the gateway'),
+  liveman_token: secret().optional().describe('bearer token for the gateway'),
+  queue_path: z.string().optional().describe('accepted and unused: the queue is the ledger in the spool'),
+  local_dir: z.string().default('./recordings').describe('the spool; ./data/spool under `weir up`'),
+  presign_ttl_seconds: z.int().min(30).max(86_400).default(300).describe('life of a presigned URL'),
+  interval_ms: z.int().min(100).max(600_000).default(2000).describe('how often the ledger is looked at for work'),
+  concurrency: z.int().min(1).max(64).default(2).describe('objects put at the same time'),
+});
+
+/** The schema of `weir.toml`. */
+export const weirConfig = z.strictObject({
+  data_dir: z.string().default('./data').describe('directory of secrets, node id, and what a start creates'),
+  http: z
+    .strictObject({
+      listen: listen('0.0.0.0:7777', "the node's HTTP API"),
+      public: z.string().optional().describe('base URL under which the gateway reaches this node'),
+      cors: z.boolean().default(false).describe('allow other origins'),
+    })
+    .prefault({}),
+  gateway: z
+    .strictObject({
+      listen: listen('0.0.0.0:8888', "the gateway's HTTP API and page"),
+      public: z.string().optional().describe('base URL under which sites and viewers reach the gateway'),
+      cors: z.boolean().default(false).describe('allow other origins'),
+    })
+    .prefault({}),
+  webrtc: z
+    .strictObject({
+      udp_listen: listen('0.0.0.0:7779', 'the one UDP socket of all WebRTC peers'),
+      ice_udp_addrs: z
+        .array(z.string())
+        .default(['auto'])
+        .describe('addresses told to peers; auto: those of the interfaces'),
+      max_sessions: z.int().min(1).max(100_000).default(2000).describe('most WHIP and WHEP sessions at once'),
+      max_bitrate_bps: z.int().min(100_000).default(10_000_000).describe('told to publishers as their bound'),
+    })
+    .prefault({}),
+  ice_servers: z
+    .array(
+      z.strictObject({
+        urls: z.array(z.string()).min(1).describe('stun: or turn: URLs'),
+        username: z.string().optional(),
+        credential: secret().optional(),
+      }),
+    )
+    .default([])
+    .describe('ICE servers told to clients in Link headers'),
+  tap: z
+    .strictObject({
+      listen: listen('127.0.0.1:7778', 'the tap, by which recorders get media'),
+      connect: z.string().optional().describe('address:port of the tap for a recorder; default: the one of this file'),
+      token: secret().optional().describe('shared by node and recorder; default: data_dir/secrets/tap'),
+      ring_seconds: seconds(20, 1).describe('how long a node keeps packets for replay'),
+      ring_bytes: z.int().min(65_536).default(33_554_432).describe('most bytes of one stream kept for replay'),
+    })
+    .prefault({}),
+  net4mqtt: z
+    .strictObject({
+      mqtt_url: z.string().optional().describe('URL of the broker; the embedded one under `weir up`'),
+      username: z.string().optional().describe('user name at the broker, unless it stands in mqtt_url'),
+      password: secret().optional().describe('password at the broker'),
+      alias: z.string().regex(ALIAS).optional().describe("the node's name in the cluster; default: the host's name"),
+      topic_prefix: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/)
+        .default(DEFAULT_TOPIC_PREFIX),
+    })
+    .prefault({}),
+  broker: z
+    .strictObject({
+      listen: listen('127.0.0.1:1883', 'the embedded broker of `weir up` and `weir cloud`'),
+    })
+    .prefault({}),
+  auth: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('false opens every door; said aloud at the start'),
+      secret: secret().optional().describe('key of the tokens that login and /api/token issue; default: made once'),
+      tokens: z.array(secret()).default([]).describe('bearer tokens with every right'),
+      accounts: z.array(account).default([]).describe('who may log in'),
+      gateway_public_key: z
+        .string()
+        .optional()
+        .describe("the gateway's Ed25519 public key; default: the one in data_dir"),
+    })
+    .prefault({}),
+  database: z
+    .strictObject({
+      url: z
+        .string()
+        .default('sqlite://./weir.db')
+        .describe('the index: sqlite:// or postgresql://')
+        .meta({ secret: true }),
+      max_connections: z.int().min(1).max(1000).default(10).describe('most database connections'),
+      connect_timeout: seconds(30, 1).describe('seconds to wait for the database'),
+    })
+    .prefault({}),
+  nodes: z
+    .array(
+      z.strictObject({
+        alias: z.string().regex(ALIAS),
+        url: z.string(),
+        token: secret().optional(),
+        streams: z.array(z.string()).default(['*']).describe('stream patterns this node may have'),
+      }),
+    )
+    .default([])
+    .describe('nodes that the gateway reaches directly, without a broker'),
+  recorder: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('false: /api/record answers 501'),
+      listen: listen('127.0.0.1:7781', "the recorder's health and metrics"),
+      auto_streams: z
+        .array(z.string().min(1))
+        .max(256)
+        .default([])
+        .describe('patterns of streams that are always recorded'),
+      max_recording_seconds: seconds(86_400).describe('a recording is rotated after so long; 0 = never'),
+      segment_seconds: seconds(4, 1).describe('length of a segment, to the next key frame'),
+      reconnect_seconds: seconds(30).describe('a publisher back within it continues the recording'),
+      node_alias: z.string().regex(ALIAS).optional().describe("the node's alias; default [net4mqtt] alias"),
+      max_streams: z.int().min(1).max(10_000).default(200).describe('most recordings at once'),
+      reserve_bytes: z
+        .int()
+        .min(0)
+        .default(536_870_912)
+        .describe('free disk kept; below it recording stops with a gap'),
+      storage: storage.prefault({}),
+      upload: upload.prefault({}),
+    })
+    .prefault({}),
+  uploader: z
+    .strictObject({
+      listen: listen('127.0.0.1:7782', "the uploader's health and metrics"),
+    })
+    .prefault({}),
+  indexer: z
+    .strictObject({
+      listen: listen('127.0.0.1:7783', "the indexer's health and metrics"),
+      pull_seconds: seconds(10, 1).describe('how often spools are asked for rows that no message brought'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('how much is logged'),
+      format: z.enum(['auto', 'json', 'pretty']).default('auto').describe('auto: pretty on a terminal'),
+    })
+    .prefault({}),
+});
+
+export type WeirConfig = z.infer<typeof weirConfig>;
+export type StorageConfig = WeirConfig['recorder']['storage'];

@@ -1,0 +1,42 @@
+/** A stream's name: also a directory and an object key's first component, hence no slash and no leading dot. */
+export const STREAM_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** A node's alias, unique in the cluster; the same alphabet as a stream's name. */
+export const ALIAS = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** True for a name that anybody may publish. */
+export const isStreamName = (name: string): boolean => STREAM_NAME.test(name);
+
+/** The name under which a gateway cascades a stream of another node: `<stream>@<alias>`; each half checked on its own. */
+export const encodeCascadeName = (stream: string, alias: string): string => `${stream}@${alias}`;
+
+/** Splits `<stream>@<alias>`; null when it is not of that form. */
+export const decodeCascadeName = (name: string): { stream: string; alias: string } | null => {
+  const at = name.indexOf('@');
+  if (at < 0) return null;
+  const stream = name.slice(0, at);
+  const alias = name.slice(at + 1);
+  return STREAM_NAME.test(stream) && ALIAS.test(alias) ? { stream, alias } : null;
+};
+
+/**
+ * A relative path in spool, bucket and URLs: components of visible ASCII without `/`, none empty, `.` or `..`,
+ * at most 512 characters and 16 components. Returns what is wrong with it, or null when it is sound.
+ */
+export const pathFault = (path: string): string | null => {
+  if (path.length === 0 || path.length > 512) return 'must have 1 to 512 characters';
+  if (!/^[\x21-\x7e]+$/.test(path) || path.includes('\\')) return 'must be visible ASCII without spaces or backslashes';
+  const components = path.split('/');
+  if (components.length > 16) return 'must have at most 16 components';
+  if (components.some((c) => c === '')) return 'must not begin or end with a slash or have an empty component';
+  if (components.some((c) => c.startsWith('.'))) return 'must not have a component that begins with a dot';
+  return null;
+};
+
+const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** True when a name matches one of the patterns of `auto_streams` or of a node: `*` any run of characters, `?` any one. */
+export const matchesPattern = (patterns: readonly string[], name: string): boolean =>
+  patterns.some((pattern) =>
+    new RegExp(`^${escapeRegExp(pattern).replaceAll('\\*', '.*').replaceAll('\\?', '.')}$`).test(name),
+  );

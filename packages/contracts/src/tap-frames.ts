@@ -1,0 +1,138 @@
+/**
+ * Frames of the tap after the hello: u32 length of what follows (big endian), u8 type, payload.
+ *
+ *     type 1 json     UTF-8 JSON: a command, message or signal of tap-messages.ts
+ *     type 2 packet   u8 track (0 video, 1 audio), u64 ordinal, f64 arrival in wall milliseconds, then one RTP packet
+ *                     or one RTCP sender report (told apart as in RFC 5761 §4), as the publisher sent it
+ *
+ * A frame has at most MAX_TAP_FRAME_BYTES; a longer one, an unknown type or a short packet frame ends the connection.
+ */
+import type { TrackKind } from './object-keys.ts';
+
+/** The bound of one frame without its length field, in bytes; a page of ledger rows is the largest that is sent. */
+export const MAX_TAP_FRAME_BYTES = 2 * 1024 * 1024;
+/** Bytes before the RTP packet: length, type, track, ordinal, arrival. */
+export const PACKET_FRAME_HEADER_BYTES = 4 + 1 + 1 + 8 + 8;
+
+const JSON_TYPE = 1;
+const PACKET_TYPE = 2;
+
+/** A frame, decoded; `bytes` of a packet is a view into the receive buffer, valid as long as that is. */
+export type TapFrame =
+  | { kind: 'json'; value: unknown }
+  | { kind: 'packet'; track: TrackKind; ordinal: number; arrivalMs: number; bytes: Uint8Array };
+
+/** Encodes a JSON frame; throws when it is over the bound. */
+export const encodeJsonFrame = (value: unknown): Uint8Array => {
+  const text = new TextEncoder().encode(JSON.stringify(value));
+  if (text.length + 1 > MAX_TAP_FRAME_BYTES) {
+    throw new RangeError(`tap frame has ${text.length + 1} bytes, at most ${MAX_TAP_FRAME_BYTES}`);
+  }
+  const frame = new Uint8Array(5 + text.length);
+  new DataView(frame.buffer).setUint32(0, 1 + text.length);
+  frame[4] = JSON_TYPE;
+  frame.set(text, 5);
+  return frame;
+};
+
+/** Encodes a packet frame in memory of its own, so that ring and sockets can share it. */
+export const encodePacketFrame = (
+  track: TrackKind,
+  ordinal: number,
+  arrivalMs: number,
+  bytes: Uint8Array,
+): Uint8Array => {
+  const frame = new Uint8Array(PACKET_FRAME_HEADER_BYTES + bytes.length);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, frame.length - 4);
+  view.setUint8(4, PACKET_TYPE);
+  view.setUint8(5, track === 'video' ? 0 : 1);
+  view.setUint32(6, Math.floor(ordinal / 2 ** 32));
+  view.setUint32(10, ordinal >>> 0);
+  view.setFloat64(14, arrivalMs);
+  frame.set(bytes, PACKET_FRAME_HEADER_BYTES);
+  return frame;
+};
+
+const decodeBody = (body: Uint8Array): TapFrame | null => {
+  if (body[0] === JSON_TYPE) {
+    try {
+      return { kind: 'json', value: JSON.parse(new TextDecoder().decode(body.subarray(1))) as unknown };
+    } catch {
+      return null;
+    }
+  }
+  const headerBytes = PACKET_FRAME_HEADER_BYTES - 4;
+  if (body[0] !== PACKET_TYPE || body.length < headerBytes || (body[1] ?? 2) > 1) return null;
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const ordinal = view.getUint32(2) * 2 ** 32 + view.getUint32(6);
+  if (!Number.isSafeInteger(ordinal)) return null;
+  return {
+    kind: 'packet',
+    track: body[1] === 0 ? 'video' : 'audio',
+    ordinal,
+    arrivalMs: view.getFloat64(10),
+    bytes: body.subarray(headerBytes),
+  };
+};
+
+const concat = (chunks: readonly Uint8Array[], bytes: number): Uint8Array => {
+  const [only] = chunks;
+  if (only !== undefined && chunks.length === 1) return only;
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
+};
+
+/**
+ * Cuts a byte stream into frames. Returns the frames a chunk completes, or null once the stream has broken the
+ * protocol, after which the connection is to be closed. Holds at most one frame and one chunk.
+ */
+export const tapFrameDecoder = (): ((chunk: Uint8Array) => TapFrame[] | null) => {
+  let pending: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let wanted = 4;
+  return (chunk) => {
+    pending.push(chunk);
+    pendingBytes += chunk.length;
+    if (pendingBytes < wanted) return [];
+    const data = concat(pending, pendingBytes);
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    const frames: TapFrame[] = [];
+    let at = 0;
+    wanted = 4;
+    while (data.length - at >= 4) {
+      const length = view.getUint32(at);
+      if (length < 1 || length > MAX_TAP_FRAME_BYTES) return null;
+      if (data.length - at - 4 < length) {
+        wanted = 4 + length;
+        break;
+      }
+      const frame = decodeBody(data.subarray(at + 4, at + 4 + length));
+      if (frame === null) return null;
+      frames.push(frame);
+      at += 4 + length;
+    }
+    pending = at === data.length ? [] : [data.subarray(at)];
+    pendingBytes = data.length - at;
+    return frames;
+  };
+};
+
+/**
+ * Takes the first line (without its newline) off a byte stream: `push` returns it with the bytes behind it once it is
+ * complete, `null` before, and `'too-long'` when no newline comes within `maxBytes`.
+ */
+export const lineReader = (maxBytes: number) => {
+  let held: Uint8Array = new Uint8Array(0);
+  return (chunk: Uint8Array): { line: string; rest: Uint8Array } | 'too-long' | null => {
+    held = concat([held, chunk], held.length + chunk.length);
+    const end = held.indexOf(10);
+    if (end > maxBytes || (end < 0 && held.length > maxBytes)) return 'too-long';
+    return end < 0 ? null : { line: new TextDecoder().decode(held.subarray(0, end)), rest: held.subarray(end + 1) };
+  };
+};
