@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { decodeCascadeName, encodeCascadeName, isStreamName, matchesPattern, pathFault } from './names.ts';
+
+describe('stream names', () => {
+  test.each(['cam-1', 'a', '0', 'A.b_c-d', 'x'.repeat(128)])('%s is one', (name) => {
+    expect(isStreamName(name)).toBe(true);
+  });
+  test.each(['', '.hidden', '-dash', 'a/b', 'a b', 'ä', 'cam@node', '..', 'x'.repeat(129), 'a\n'])(
+    '%j is none',
+    (name) => {
+      expect(isStreamName(name)).toBe(false);
+    },
+  );
+});
+
+test('a cascade name is split into halves that are each sound', () => {
+  expect(encodeCascadeName('cam-1', 'site.7')).toBe('cam-1@site.7');
+  expect(decodeCascadeName('cam-1@site.7')).toEqual({ stream: 'cam-1', alias: 'site.7' });
+  for (const bad of ['cam-1', '@site', 'cam@', 'a@b@c', '../x@y']) expect(decodeCascadeName(bad)).toBeNull();
+});
+
+test.each([
+  ['cam-1/1762842203', true],
+  ['cam-1/1762842203/v_seg_0001.m4s', true],
+  ['', false],
+  ['/cam', false],
+  ['cam/', false],
+  ['cam//x', false],
+  ['cam/../x', false],
+  ['./cam', false],
+  ['cam\\x', false],
+  ['cam x', false],
+  ['cam/\u0000', false],
+  [`${'a/'.repeat(16)}b`, false],
+  ['x'.repeat(513), false],
+])('path %j is sound: %s', (path, sound) => {
+  expect(pathFault(path) === null).toBe(sound);
+});
+
+test.each([
+  [['*'], 'anything', true],
+  [['room1', 'web-*'], 'web-7', true],
+  [['room1', 'web-*'], 'room12', false],
+  [['cam-?'], 'cam-1', true],
+  [['cam-?'], 'cam-10', false],
+  [['a.b'], 'axb', false],
+  [[], 'cam-1', false],
+])('patterns %j match %s: %s', (patterns, name, expected) => {
+  expect(matchesPattern(patterns, name)).toBe(expected);
+});

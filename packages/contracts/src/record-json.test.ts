@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { decodeRecordDocument, encodeRecordDocument, type RecordDocument } from './record-json.ts';
+
+const document: RecordDocument = {
+  weir_record: 1,
+  spool_id: 'aaaaaaaaaaaaaaaa',
+  recording: {
+    recording_id: 'bbbbbbbbbbbbbbbb',
+    node_id: 'n',
+    node_alias: 'site',
+    stream: 'cam-1',
+    record: 1_762_842_203,
+    record_dir: 'cam-1/1762842203',
+    status: 'ended',
+    start_ms: 1,
+    end_ms: 2,
+    end_cause: 'deleted',
+  },
+  inits: [{ track: 'video', period: 1, codec: 'avc1.42e01f', bytes: 700, sha256: 'a'.repeat(64) }],
+  segments: [{ number: 1, period: 1, start_ms: 1, duration_ms: 4000, remote: 'stored' }],
+  gaps: [{ from_ms: 1, to_ms: 2, cause: 'packet_loss', segment: null, noted_ms: 3 }],
+  chain_heads: [{ track: 'video', number: 1, sha256: 'b'.repeat(64) }],
+};
+
+test('record.json comes back as it was written', () => {
+  expect(decodeRecordDocument(encodeRecordDocument(document))).toEqual(document);
+  expect(decodeRecordDocument('{}')).toBeNull();
+  expect(decodeRecordDocument('{')).toBeNull();
+});
