@@ -1,0 +1,12 @@
+export { type Clock, systemClock, within } from './clock.ts';
+export { type ConfigSources, type Environment, environment, readConfig } from './config.ts';
+export { type ConfigKey, explainConfig, type KeyKind, redactConfig, secretPaths } from './config-keys.ts';
+export { type ErrorCode, errorCodes, type Fault, isErrorCode } from './error-codes.ts';
+export * from './errors.ts';
+export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
+export { createMetrics, type Metrics } from './metrics.ts';
+export { type Backoff, type BackoffOptions, backoff, type RetryOptions, retry } from './retry.ts';
+export { type Main, type RunOptions, run, type Shell } from './run.ts';
+export { type Closable, openScope, type Scope } from './scope.ts';
+export { aborted, isAbort, Stop, type StopKind, stopKind } from './stop.ts';
+export { formatAddress, parseAddress, redactUrl } from './url.ts';
