@@ -1,3 +1,4 @@
+export * from './config-profile.ts';
 export * from './config.ts';
 export * from './events.ts';
 export * from './http.ts';

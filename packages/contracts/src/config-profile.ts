@@ -1,0 +1,27 @@
+/** How defaults differ by what is started: a service alone, or all of them by `weir up`. */
+import type { WeirConfig } from './config.ts';
+
+/** `alone`: one service from its own file; `up`: everything on one machine, with embedded broker, SQLite and a directory as bucket. */
+export type Profile = 'alone' | 'up';
+
+/** What a profile puts in place of the schema's defaults; file, environment and flags still win. */
+export const profileDefaults = (profile: Profile): Record<string, unknown> =>
+  profile === 'alone'
+    ? {}
+    : {
+        database: { url: 'sqlite://./data/weir.db' },
+        recorder: {
+          storage: { type: 'fs', root: './data/bucket' },
+          upload: { local_dir: './data/spool' },
+        },
+      };
+
+/** The broker's URL: the one configured, else under `up` the embedded broker's, else none. */
+export const brokerUrl = (config: WeirConfig, profile: Profile): string | null =>
+  config.net4mqtt.mqtt_url ?? (profile === 'up' ? `mqtt://${config.broker.listen}` : null);
+
+/** Splits `address:port` as the schema's `listen` keys have it; IPv6 addresses lose their brackets. */
+export const splitListen = (text: string): { address: string; port: number } => {
+  const colon = text.lastIndexOf(':');
+  return { address: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+};
