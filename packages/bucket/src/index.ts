@@ -1,0 +1,20 @@
+export {
+  type Bucket,
+  type ByteRange,
+  isSameObject,
+  type LastingSource,
+  type ListOptions,
+  type ObjectBody,
+  type ObjectHead,
+  type ObjectMeta,
+  type ObjectSource,
+  type Presigned,
+  type PresignRequest,
+  type PutResult,
+} from './bucket.ts';
+export { BucketError, type BucketErrorClass, isRetryable, redactQueries } from './bucket-error.ts';
+export { answerFsObject, type FsObjectAnswer } from './fs-object.ts';
+export { type FsGrant, type FsObjectRequest, type FsVerdict, verifyFsSignature } from './fs-signature.ts';
+export { checkKey, mediaTypeOf } from './object-key.ts';
+export { type BucketDeps, openBucket, type StorageConfig } from './open-bucket.ts';
+export { type FetchLike, headPresigned, type PresignedDeps, putPresigned } from './presigned.ts';

@@ -1,0 +1,105 @@
+import type { LastingSource, ObjectHead, Presigned } from './bucket.ts';
+import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
+import { sourceBlob } from './source-stream.ts';
+
+/** `fetch`, or what has its shape: the overlay's HTTP client. */
+export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
+
+export type PresignedDeps = { readonly fetch?: FetchLike | undefined; readonly now: () => number };
+
+const answerLimitBytes = 16 * 1024;
+
+const answerText = async (response: Response): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk);
+      bytes += chunk.byteLength;
+      if (bytes >= answerLimitBytes) break;
+    }
+  } catch {
+    // The status alone decides then.
+  }
+  return Buffer.concat(chunks).toString();
+};
+
+/** The error code and message of an answer: S3's XML, or a problem document (RFC 9457) of the gateway. */
+const readAnswer = (text: string): { code: string; message: string } => {
+  const xml = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+  const json = (name: string) => new RegExp(`"${name}"\\s*:\\s*"([^"\\\\]*)"`).exec(text)?.[1];
+  return { code: xml('Code') ?? json('code') ?? '', message: xml('Message') ?? json('detail') ?? json('title') ?? '' };
+};
+
+const codesOfGateway: Record<string, string> = { url_expired: 'RequestExpired', digest_mismatch: 'BadDigest' };
+
+const failureOf = async (method: string, url: string, response: Response, nowMs: number): Promise<BucketError> => {
+  const { code, message } = readAnswer(await answerText(response));
+  const errorClass = classifyAnswer(response.status, codesOfGateway[code] ?? code, message);
+  const said = [response.status, code, message].filter((part) => part !== '').join(' ');
+  return new BucketError(errorClass, `${method} ${url}: ${said}`, {
+    status: response.status,
+    retryAfterMs: retryAfterMs(response.headers.get('retry-after'), nowMs),
+  });
+};
+
+const send = async (
+  { url, headers }: Presigned,
+  init: RequestInit,
+  { fetch: fetchLike = fetch }: PresignedDeps,
+  signal: AbortSignal | undefined,
+): Promise<Response> => {
+  try {
+    // A redirect would leave the host that was signed.
+    return await fetchLike(url, { ...init, headers, redirect: 'manual', ...(signal === undefined ? {} : { signal }) });
+  } catch (error) {
+    signal?.throwIfAborted();
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const words = cause instanceof Error ? cause.message : String(cause);
+    throw new BucketError('network', `${init.method} ${url}: ${words}; check the URL's host and the network`, {
+      cause,
+    });
+  }
+};
+
+/**
+ * Puts an object with a URL and headers from `presign`, streamed from disk with its length known. `exists`: something
+ * is there already (412); `headPresigned` with a URL signed for HEAD settles whether it is the same. Throws
+ * `BucketError`. There is no time-out here: the signal is the caller's.
+ */
+export const putPresigned = async (
+  presigned: Presigned,
+  source: LastingSource,
+  bytes: number,
+  deps: PresignedDeps,
+  signal?: AbortSignal,
+): Promise<'stored' | 'exists'> => {
+  const body = await sourceBlob(source, bytes);
+  const response = await send(presigned, { method: 'PUT', body }, deps, signal);
+  if (response.status === 412) {
+    await response.body?.cancel();
+    return 'exists';
+  }
+  if (!response.ok) throw await failureOf('PUT', presigned.url, response, deps.now());
+  await response.body?.cancel();
+  return 'stored';
+};
+
+/** What is there, by a URL signed for HEAD; `null` when nothing is. Throws `BucketError`. */
+export const headPresigned = async (
+  presigned: Presigned,
+  deps: PresignedDeps,
+  signal?: AbortSignal,
+): Promise<ObjectHead | null> => {
+  const response = await send(presigned, { method: 'HEAD' }, deps, signal);
+  if (response.status === 404) return null;
+  if (!response.ok) throw await failureOf('HEAD', presigned.url, response, deps.now());
+  const sha256 = response.headers.get('x-amz-meta-sha256');
+  const etag = response.headers.get('etag');
+  return {
+    bytes: Number(response.headers.get('content-length') ?? 0),
+    type: response.headers.get('content-type') ?? 'application/octet-stream',
+    ...(sha256 === null ? {} : { sha256 }),
+    ...(etag === null ? {} : { etag }),
+  };
+};
