@@ -91,7 +91,7 @@ const clientConfig = (config: S3Config, idleTimeoutMs: number): S3ClientConfig =
 const hexOfBase64 = (base64: string): string => Buffer.from(base64, 'base64').toString('hex');
 
 const headOf = (output: HeadObjectCommandOutput | GetObjectCommandOutput): ObjectHead => {
-  const sha256 = output.Metadata?..sha256 ?? (output.ChecksumSHA256 && hexOfBase64(output.ChecksumSHA256));
+  const sha256 = output.Metadata?.sha256 ?? (output.ChecksumSHA256 && hexOfBase64(output.ChecksumSHA256));
   const total = output.ContentRange?.split('/')[1];
   return {
     bytes: total === undefined ? (output.ContentLength ?? 0) : Number(total),
