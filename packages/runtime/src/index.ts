@@ -3,6 +3,8 @@ export { type ConfigSources, type Environment, environment, readConfig } from '.
 export { type ConfigKey, explainConfig, type KeyKind, redactConfig, secretPaths } from './config-keys.ts';
 export { type ErrorCode, errorCodes, type Fault, isErrorCode } from './error-codes.ts';
 export * from './errors.ts';
+export { type Check, type Readiness, readiness } from './health.ts';
+export { type HttpApp, type HttpOptions, type HttpServer, openHttp } from './http.ts';
 export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { type Backoff, type BackoffOptions, backoff, type RetryOptions, retry } from './retry.ts';
@@ -10,3 +12,4 @@ export { type Main, type RunOptions, run, type Shell } from './run.ts';
 export { type Closable, openScope, type Scope } from './scope.ts';
 export { aborted, isAbort, Stop, type StopKind, stopKind } from './stop.ts';
 export { formatAddress, parseAddress, redactUrl } from './url.ts';
+export type { ZodTypeProvider } from './zod-routes.ts';

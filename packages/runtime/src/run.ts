@@ -43,9 +43,11 @@ const writeLine = (line: string): void => {
   }
 };
 
+type Send = (message: unknown, handle: undefined, options: undefined, done: () => void) => boolean;
+
 const tellParent = (message: ChildMessage): void => {
-  const { send } = process;
-  if (process.connected && send !== undefined) send.call(process, message, undefined, undefined, () => undefined);
+  const send = process.send as Send | undefined;
+  if (process.connected) send?.call(process, message, undefined, undefined, () => undefined);
 };
 
 const listen = (stop: (kind: StopKind) => void, interrupt: 'orderly' | 'term', fail: (error: unknown) => void) => {
@@ -68,7 +70,7 @@ const listen = (stop: (kind: StopKind) => void, interrupt: 'orderly' | 'term', f
   return () => {
     process.off('SIGTERM', onTerm).off('SIGINT', onInterrupt).off('uncaughtException', fail);
     process.off('message', onMessage).off('disconnect', onTerm);
-    if (process.connected) process.disconnect();
+    if (process.connected) process.disconnect?.();
   };
 };
 
