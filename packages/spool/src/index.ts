@@ -1,0 +1,29 @@
+export type { IndexCursor } from './index-cursor.ts';
+export type { SpoolClock } from './ledger-database.ts';
+export type { RecordingRecord, TrackFile } from './ledger-rows.ts';
+export type { ManifestFacts, ManifestLedger } from './manifest-facts.ts';
+export {
+  listRecordingFiles,
+  type OpenSegmentFile,
+  type RecordingFile,
+  syncDirectory,
+} from './recording-directory.ts';
+export type {
+  ClosedSegment,
+  NewGap,
+  NewInit,
+  OpenRecording,
+  RecordingLedger,
+  RecordingStart,
+} from './recording-ledger.ts';
+export type { DeletionReason } from './segment-gap.ts';
+export { type Ledger, type LedgerReader, openLedger, openSpool, type Spool } from './spool.ts';
+export { isSpoolError, SpoolError, type SpoolErrorCode } from './spool-error.ts';
+export type {
+  DocumentItem,
+  LeaseItem,
+  UploadInit,
+  UploadItem,
+  UploadLedger,
+  UploadSegment,
+} from './upload-ledger.ts';

@@ -1,0 +1,118 @@
+import { DatabaseSync } from 'node:sqlite';
+import { LEDGER_SCHEMA, LEDGER_VERSION } from './ledger-schema.ts';
+import { SpoolError } from './spool-error.ts';
+
+/** Time in wall milliseconds and new random ids, as arguments. */
+export type SpoolClock = { now: () => number; newId: () => string };
+
+/** The open database of a ledger and the two things every writer needs: a transaction and its stamps. */
+export type LedgerDatabase = {
+  db: DatabaseSync;
+  spoolId: string;
+  now: () => number;
+  newId: () => string;
+  /** Runs `work` in one immediate transaction, durable when it returns; an error rolls all of it back. */
+  transaction<T>(work: () => T): T;
+  /** Takes the next stamp, max(now in µs, last + 1); only inside a transaction, once for each row changed. */
+  nextStamp(): number;
+  lastStamp(): number;
+  close(): void;
+};
+
+const BUSY_TIMEOUT_MS = 5_000;
+
+const connect = (path: string, create: boolean): DatabaseSync => {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
+  try {
+    if (!create) return db;
+    db.exec('pragma journal_mode = wal');
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+};
+
+const migrate = (db: DatabaseSync, spoolId: () => string): void => {
+  db.exec('begin immediate');
+  try {
+    const { user_version: version } = db.prepare('pragma user_version').get() as { user_version: number };
+    if (version > LEDGER_VERSION) {
+      throw new SpoolError(
+        'ledger_newer',
+        `the ledger has version ${version}, this program knows ${LEDGER_VERSION}: start the newer program`,
+      );
+    }
+    if (version === 0) {
+      db.exec(LEDGER_SCHEMA);
+      db.prepare('insert into spool (only, spool_id, last_stamp) values (1, ?, 0)').run(spoolId());
+      db.exec(`pragma user_version = ${LEDGER_VERSION}`);
+    }
+    db.exec('commit');
+  } catch (error) {
+    db.exec('rollback');
+    throw error;
+  }
+};
+
+const isDamage = (error: unknown): boolean => {
+  const code = (error as { errcode?: unknown }).errcode;
+  // SQLITE_CORRUPT, SQLITE_NOTADB
+  return typeof code === 'number' && [11, 26].includes(code & 0xff);
+};
+
+const useTransactions = (db: DatabaseSync) => {
+  let isInside = false;
+  return <T>(work: () => T): T => {
+    if (isInside) return work();
+    db.exec('begin immediate');
+    isInside = true;
+    try {
+      const result = work();
+      db.exec('commit');
+      return result;
+    } catch (error) {
+      // SQLite rolls back by itself after some errors, such as a full disk.
+      if (db.isTransaction) db.exec('rollback');
+      throw error;
+    } finally {
+      isInside = false;
+    }
+  };
+};
+
+/**
+ * Opens the ledger at `path`, made with a new spool id when `create` says so. WAL with `synchronous = FULL`: what a
+ * transaction wrote is on the disk when it returns. Throws SpoolError `ledger_damaged` or `ledger_newer`.
+ */
+export const openLedgerDatabase = (path: string, clock: SpoolClock, create: boolean): LedgerDatabase => {
+  let db: DatabaseSync | undefined;
+  try {
+    db = connect(path, create);
+    db.exec('pragma synchronous = full');
+    migrate(db, clock.newId);
+    const spool = db.prepare('select spool_id from spool').get() as { spool_id: string };
+    return withStamps(db, spool.spool_id, clock);
+  } catch (error) {
+    db?.close();
+    if (!isDamage(error)) throw error;
+    throw new SpoolError('ledger_damaged', `${path} is no sound ledger: move the spool away and start a new one`, {
+      cause: error,
+    });
+  }
+};
+
+const withStamps = (db: DatabaseSync, spoolId: string, { now, newId }: SpoolClock): LedgerDatabase => {
+  const take = db.prepare('update spool set last_stamp = max(?, last_stamp + 1) returning last_stamp');
+  const last = db.prepare('select last_stamp from spool');
+  return {
+    db,
+    spoolId,
+    now,
+    newId,
+    transaction: useTransactions(db),
+    nextStamp: () => (take.get(Math.floor(now() * 1000)) as { last_stamp: number }).last_stamp,
+    lastStamp: () => (last.get() as { last_stamp: number }).last_stamp,
+    close: () => db.close(),
+  };
+};
