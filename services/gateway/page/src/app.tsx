@@ -1,0 +1,106 @@
+import { useCallback, useEffect, useState } from 'react';
+import { type Day, keepToken, type Recording, readRecordings, readToken, type Stream } from './api.ts';
+import { followFeed } from './live-feed.ts';
+import { LivePlayer } from './live-player.tsx';
+import { Login } from './login.tsx';
+import { PublishPanel } from './publish-panel.tsx';
+import { RecordingPlayer } from './recording-player.tsx';
+import { Recordings } from './recordings.tsx';
+import { Streams } from './streams.tsx';
+
+/** What the stage shows. */
+type Shown = { kind: 'live'; stream: string } | { kind: 'recording'; stream: string; recording: Recording } | null;
+
+const useGateway = (onUnauthorized: () => void) => {
+  const [streams, setStreams] = useState<Stream[] | null>(null);
+  const [days, setDays] = useState<Day[] | null>(null);
+  const [connected, setConnected] = useState(true);
+  useEffect(() => {
+    const stop = new AbortController();
+    const refresh = () => {
+      readRecordings().then(
+        (fresh) => !stop.signal.aborted && setDays(fresh),
+        () => undefined,
+      );
+    };
+    refresh();
+    // The feed tells of changes; the timer makes good what it missed.
+    const timer = setInterval(refresh, 15_000);
+    const handlers = { onStreams: setStreams, onPlayback: refresh, onState: setConnected, onUnauthorized };
+    void followFeed(handlers, stop.signal);
+    return () => {
+      stop.abort();
+      clearInterval(timer);
+    };
+  }, [onUnauthorized]);
+  return { streams, days, connected };
+};
+
+const Stage = ({ shown, onClose }: { shown: Shown; onClose: () => void }) => {
+  if (shown === null) {
+    return (
+      <div className="stage empty">
+        <p>Choose a stream to watch it live, or a recording to play it.</p>
+      </div>
+    );
+  }
+  return (
+    <div className="stage">
+      {shown.kind === 'live' ? (
+        <LivePlayer key={shown.stream} stream={shown.stream} onClose={onClose} />
+      ) : (
+        <RecordingPlayer
+          key={shown.recording.recording_id}
+          stream={shown.stream}
+          recording={shown.recording}
+          onClose={onClose}
+        />
+      )}
+    </div>
+  );
+};
+
+const Console = ({ onLogout }: { onLogout: () => void }) => {
+  const { streams, days, connected } = useGateway(onLogout);
+  const [shown, setShown] = useState<Shown>(null);
+  return (
+    <>
+      <header className="bar">
+        <img src="/weir.svg" alt="" width="28" height="28" />
+        <h1>Weir</h1>
+        <span className={connected ? 'link up' : 'link down'}>{connected ? 'connected' : 'reconnecting…'}</span>
+        <button type="button" className="quiet" onClick={onLogout}>
+          Log out
+        </button>
+      </header>
+      <main>
+        <section className="left">
+          <Stage shown={shown} onClose={() => setShown(null)} />
+          <PublishPanel />
+        </section>
+        <section className="right">
+          <Streams
+            streams={streams}
+            shown={shown?.kind === 'live' ? shown.stream : null}
+            onWatch={(stream) => setShown({ kind: 'live', stream })}
+          />
+          <Recordings
+            days={days}
+            shown={shown?.kind === 'recording' ? shown.recording.recording_id : null}
+            onPlay={(stream, recording) => setShown({ kind: 'recording', stream, recording })}
+          />
+        </section>
+      </main>
+    </>
+  );
+};
+
+/** The page: login, then streams, publishing, live view and recordings. */
+export const App = () => {
+  const [isIn, setIsIn] = useState(readToken() !== null);
+  const logout = useCallback(() => {
+    keepToken(null);
+    setIsIn(false);
+  }, []);
+  return isIn ? <Console onLogout={logout} /> : <Login onLogin={() => setIsIn(true)} />;
+};

@@ -1,0 +1,59 @@
+import type { Day, Recording } from './api.ts';
+import { formatDay, formatDuration, formatTime } from './format.ts';
+
+const RecordingRow = (props: { stream: string; recording: Recording; shown: boolean; onPlay: () => void }) => {
+  const { stream, recording, shown, onPlay } = props;
+  return (
+    <li
+      className={shown ? 'item shown' : 'item'}
+      data-testid={`recording-${stream}-${recording.record}`}
+      data-status={recording.status}
+    >
+      <div className="grow">
+        <b>{stream}</b>
+        <span className="when">
+          {formatTime(recording.start)} – {recording.end === null ? 'now' : formatTime(recording.end)}
+        </span>
+        {recording.status === 'recording' && <span className="tag rec">recording</span>}
+        <div className="hint">
+          {formatDuration(recording.duration_ms)} · {recording.segments}{' '}
+          {recording.segments === 1 ? 'segment' : 'segments'} in the bucket
+        </div>
+      </div>
+      <button type="button" onClick={onPlay} disabled={recording.segments === 0}>
+        Play
+      </button>
+    </li>
+  );
+};
+
+/** The recordings by UTC day, newest first. */
+export const Recordings = (props: {
+  days: Day[] | null;
+  shown: string | null;
+  onPlay: (stream: string, recording: Recording) => void;
+}) => (
+  <div className="card" data-testid="recordings">
+    <h2>Recordings</h2>
+    {props.days === null && <p className="hint">Loading…</p>}
+    {props.days?.length === 0 && <p className="hint">Nothing is recorded yet.</p>}
+    {props.days?.map((day, index) => (
+      <div key={`${day.stream}/${formatDay(day)}`}>
+        {formatDay(day) !== (props.days?.[index - 1] && formatDay(props.days[index - 1] as Day)) && (
+          <h3>{formatDay(day)} (UTC)</h3>
+        )}
+        <ul>
+          {day.recordings.map((recording) => (
+            <RecordingRow
+              key={recording.recording_id}
+              stream={day.stream}
+              recording={recording}
+              shown={props.shown === recording.recording_id}
+              onPlay={() => props.onPlay(day.stream, recording)}
+            />
+          ))}
+        </ul>
+      </div>
+    ))}
+  </div>
+);
