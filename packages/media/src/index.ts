@@ -1,11 +1,19 @@
+export type { AccessUnit, Depacketizer, LostPackets, ReceivedPacket } from './access-unit.ts';
+export { decodeBase64, encodeBase64 } from './base64.ts';
+export { type FoundBox, findBox, readBox, readBoxes } from './box-reader.ts';
+export * from './chain-box.ts';
+export * from './codecs.ts';
+export { crc32 } from './crc32.ts';
+export { h264Depacketizer } from './h264.ts';
+export * from './h264-parameter-sets.ts';
+export * from './init-segment.ts';
+export { opusClockRate, opusDuration } from './opus.ts';
+export * from './part.ts';
+export * from './part-scan.ts';
+export * from './reorder.ts';
+export * from './resume-point.ts';
 export * from './rtcp.ts';
-export {
-  encodeBye,
-  encodeFir,
-  encodeNack,
-  encodePli,
-  encodeRemb,
-} from './rtcp-feedback.ts';
+export { encodeBye, encodeFir, encodeNack, encodePli, encodeRemb } from './rtcp-feedback.ts';
 export {
   encodeReceiverReport,
   encodeSenderReport,

@@ -1,0 +1,65 @@
+import type { AccessUnit, Depacketizer } from './access-unit.ts';
+import { concatBytes, u8, u16, u32 } from './boxes.ts';
+
+/** Opus runs its RTP and MP4 clock at 48 kHz whatever the audio bandwidth (RFC 7587 §4.1). */
+export const opusClockRate = 48_000;
+
+const mostTicks = 5760;
+
+/** Duration of an Opus packet in 48 kHz ticks by its TOC byte (RFC 6716 §3.1); null when the packet is not valid. */
+export const opusDuration = (packet: Uint8Array): number | null => {
+  const toc = packet[0];
+  if (toc === undefined) return null;
+  const code = toc & 3;
+  const frames = code === 0 ? 1 : code === 3 ? (packet[1] ?? 0) & 63 : 2;
+  const ticks = frames * frameTicks(toc >> 3);
+  return ticks === 0 || ticks > mostTicks ? null : ticks;
+};
+
+/** Writes the payload of a `dOps` box (Encapsulation of Opus in ISOBMFF §4.3.2), mapping family 0, pre-skip 0. */
+export const encodeDOps = (channels: number): Uint8Array =>
+  // A pre-skip is cut off at the start; a stream joined in the middle has no start to cut.
+  concatBytes([u8(0, channels), u16(0), u32(opusClockRate), u16(0), u8(0)]);
+
+/** Reads the channel count of a `dOps` payload; null when it is not one. */
+export const decodeDOps = (bytes: Uint8Array): { channels: number } | null => {
+  const channels = bytes[1];
+  return bytes.length < 11 || bytes[0] !== 0 || channels === undefined || channels < 1 ? null : { channels };
+};
+
+/** One Opus packet per RTP packet (RFC 7587 §4.2); each is a sample of its own and a point to start at. */
+export const opusDepacketizer = (channels: number): Depacketizer => {
+  const configuration = encodeDOps(channels);
+  let lossBefore = false;
+  let malformed = 0;
+  const none: AccessUnit[] = [];
+  return {
+    step: (input) => {
+      if (input.kind === 'lost') {
+        lossBefore = true;
+        return none;
+      }
+      const { payload, timestamp } = input.rtp;
+      if (payload.length === 0) return none;
+      const duration = opusDuration(payload);
+      if (duration === null) {
+        malformed++;
+        return none;
+      }
+      const { sequence, ordinal, arrivalMs } = input;
+      const place = { firstSequence: sequence, firstOrdinal: ordinal, arrivalMs, lossBefore };
+      lossBefore = false;
+      return [{ timestamp, key: true, pieces: [payload], size: payload.length, duration, configuration, ...place }];
+    },
+    flush: () => none,
+    inHand: () => null,
+    counters: () => ({ droppedUnits: 0, malformed }),
+  };
+};
+
+// RFC 6716 table 2: SILK 10, 20, 40, 60 ms; hybrid 10, 20 ms; CELT 2.5, 5, 10, 20 ms.
+const frameTicks = (configuration: number): number => {
+  if (configuration < 12) return ([480, 960, 1920, 2880] as const)[(configuration & 3) as 0 | 1 | 2 | 3];
+  if (configuration < 16) return (configuration & 1) === 0 ? 480 : 960;
+  return 120 << (configuration & 3);
+};

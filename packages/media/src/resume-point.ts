@@ -1,0 +1,52 @@
+import type { TrackKind } from './codecs.ts';
+import { decodeJson, encodeJson, isCount, isJsonObject, type JsonObject } from './json-bytes.ts';
+
+/**
+ * Where a track can go on without losing or repeating anything.
+ *
+ * - `epoch`, `publishedAtMs`: the ring's life and the publication the rest belongs to.
+ * - `ordinal`: everything of this track below it is durable or given up.
+ * - `sequence`: wire sequence number up to which the same holds; `rtpTimestamp` the wire timestamp of the last sample
+ *   written (null: none yet).
+ * - `decodeTime`: the next decode time in ticks; `part`: the number the next part will have (moof sequence number).
+ * - `segment`, `period`: where the last part went (segment 0: none yet).
+ * - `clock`: the wire RTP timestamp that stands at `decodeTime`, with the wall time and, where a sender report told
+ *   it, the sender's time there; null while the track has no place on the timeline.
+ */
+export type ResumePoint = {
+  track: TrackKind;
+  epoch: string;
+  publishedAtMs: number;
+  ordinal: number;
+  sequence: number;
+  rtpTimestamp: number | null;
+  decodeTime: number;
+  part: number;
+  segment: number;
+  period: number;
+  clock: { rtp: number; wallMs: number; ntpMs: number | null } | null;
+};
+
+/** Resume points as JSON in UTF-8. */
+export const encodeResumePoints = (points: readonly ResumePoint[]): Uint8Array => encodeJson(points);
+
+/** Reads resume points back; null when the bytes are not resume points of at most 8 tracks. */
+export const decodeResumePoints = (bytes: Uint8Array): ResumePoint[] | null => {
+  const value = decodeJson(bytes);
+  return Array.isArray(value) && value.length <= 8 && value.every(isResumePoint) ? value : null;
+};
+
+/** Whether a JSON value is a resume point. */
+export const isResumePoint = (value: unknown): value is ResumePoint =>
+  isJsonObject(value) &&
+  (value.track === 'video' || value.track === 'audio') &&
+  typeof value.epoch === 'string' &&
+  typeof value.publishedAtMs === 'number' &&
+  counts.every((key) => isCount(value[key])) &&
+  (value.rtpTimestamp === null || isCount(value.rtpTimestamp)) &&
+  (value.clock === null || (isJsonObject(value.clock) && isClock(value.clock)));
+
+const counts = ['ordinal', 'sequence', 'decodeTime', 'part', 'segment', 'period'] as const;
+
+const isClock = (clock: JsonObject): boolean =>
+  isCount(clock.rtp) && typeof clock.wallMs === 'number' && (clock.ntpMs === null || typeof clock.ntpMs === 'number');
