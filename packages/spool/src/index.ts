@@ -22,6 +22,7 @@ export { isSpoolError, SpoolError, type SpoolErrorCode } from './spool-error.ts'
 export type {
   DocumentItem,
   LeaseItem,
+  RemoteItem,
   UploadInit,
   UploadItem,
   UploadLedger,

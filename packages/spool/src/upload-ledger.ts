@@ -32,6 +32,11 @@ export type UploadItem = UploadInit | UploadSegment;
 /** Anything that a lease can be taken of. */
 export type LeaseItem = UploadInit | Pick<UploadSegment, 'kind' | 'recordingId' | 'number'> | DocumentItem;
 
+/** An object whose fact in the bucket is spoken of. */
+export type RemoteItem =
+  | Pick<UploadSegment, 'kind' | 'recordingId' | 'number'>
+  | Pick<UploadInit, 'kind' | 'recordingId' | 'period' | 'track'>;
+
 /** The uploader's side of the ledger. Every step may be repeated. */
 export type UploadLedger = {
   /**
@@ -49,13 +54,9 @@ export type UploadLedger = {
   /** The bucket confirmed every file of a segment; false while an init file of it is not stored. Withdraws its gap. */
   markSegmentStored(recordingId: string, number: number): boolean;
   /** The bucket never will take it. */
-  markRefused(item: UploadItem, reason: string): void;
+  markRefused(item: RemoteItem, reason: string): void;
   /** A scrub found the object missing or damaged: it is to be put again. */
-  markMissing(
-    item:
-      | Pick<UploadSegment, 'kind' | 'recordingId' | 'number'>
-      | Pick<UploadInit, 'kind' | 'recordingId' | 'period' | 'track'>,
-  ): void;
+  markMissing(item: RemoteItem): void;
   /** Gives a recording whose directory another spool has the next free one in bucket and index; the spool's stays. */
   moveRecordDir(recordingId: string): { record: number; record_dir: string };
 };
@@ -181,7 +182,7 @@ const remoteWriter = (
   const isReady = db.prepare(`select 1 from segments s where ${segmentWhere} and ${initsStored}`);
   const keepGap = segmentGapKeeper(ledger);
   const touch = db.prepare('update recordings set stamp = ? where recording_id = ?');
-  const keyOf = (item: Parameters<UploadLedger['markMissing']>[0]) =>
+  const keyOf = (item: RemoteItem) =>
     item.kind === 'init'
       ? { id: item.recordingId, track: item.track, period: item.period }
       : { id: item.recordingId, number: item.number };
