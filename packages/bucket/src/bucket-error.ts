@@ -16,6 +16,7 @@
  * | `config` | configuration that cannot work | correct the configuration |
  * | `invalid_path` | a key that could leave the root, or that no bucket takes | the caller's mistake |
  * | `range` | a range beyond the object's end | the caller's mistake |
+ * | `unsupported` | 501: the bucket does not take a header, `If-None-Match` or a checksum | put without it, HEAD first |
  * | `refused` | any other 3xx or 4xx | not retried |
  */
 export type BucketErrorClass =
@@ -32,6 +33,7 @@ export type BucketErrorClass =
   | 'config'
   | 'invalid_path'
   | 'range'
+  | 'unsupported'
   | 'refused';
 
 type Details = { status?: number | undefined; retryAfterMs?: number | undefined; cause?: unknown };
@@ -71,6 +73,10 @@ const classesByCode: Record<string, BucketErrorClass> = {
   BadDigest: 'digest',
   XAmzContentSHA256Mismatch: 'digest',
   XAmzContentChecksumMismatch: 'digest',
+  // Wrong region, in what S3 calls it: the redirect, or the signature's scope.
+  PermanentRedirect: 'config',
+  AuthorizationHeaderMalformed: 'config',
+  AuthorizationQueryParametersError: 'config',
   InvalidRange: 'range',
   PreconditionFailed: 'precondition',
   RequestTimeout: 'network',
@@ -90,7 +96,7 @@ export const classifyAnswer = (status: number, code = '', message = ''): BucketE
   if (status === 416) return 'range';
   if (status === 408) return 'network';
   if (status === 429) return 'throttled';
-  if (status === 501) return 'refused';
+  if (status === 501) return 'unsupported';
   return status >= 500 ? 'server' : 'refused';
 };
 

@@ -1,6 +1,7 @@
 import type { Bucket } from './bucket.ts';
 import { type FsBucketDeps, openFsBucket } from './fs-bucket.ts';
-import type { S3BucketDeps, S3Config } from './s3-bucket.ts';
+import type { S3BucketDeps } from './s3-bucket.ts';
+import type { S3Config } from './s3-client.ts';
 
 /** `[recorder.storage]`, keys as in the file; of type `fs`, `root` is a directory. */
 export type StorageConfig = S3Config | { readonly type: 'fs'; readonly root: string };

@@ -18,6 +18,7 @@ const advice = (errorClass: string, { bucket, accessKeyId }: S3Place): string =>
     return `; ${who} must be valid and may need s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject on "${bucket}"`;
   }
   if (errorClass === 'network') return '; check the endpoint and the network';
+  if (errorClass === 'config') return '; correct region or credentials';
   if (errorClass === 'skew') return "; set this machine's clock";
   return '';
 };

@@ -25,6 +25,8 @@ export type S3ServerOptions = {
   readonly root?: string;
   readonly now?: () => number;
   readonly faults?: readonly S3FaultRule[];
+  /** Header names, in lower case, that this server claims not to know: 501, as from S3-compatible services. */
+  readonly refusedHeaders?: readonly string[];
 };
 
 export type S3RequestRecord = {
@@ -124,6 +126,7 @@ type Context = {
   readonly identity: { accessKey: string; secretKey: string; region: string; sessionToken?: string };
   readonly store: ObjectStore;
   readonly faults: S3Faults;
+  readonly refusedHeaders: readonly string[];
   readonly now: () => number;
   readonly record: (entry: S3RequestRecord) => void;
   readonly nextId: () => string;
@@ -150,6 +153,8 @@ const handle = async (request: IncomingMessage, response: ServerResponse, contex
     if (wire.method === 'PUT' && wire.headers['content-length'] === undefined) {
       throw new S3Refusal(411, 'MissingContentLength', 'You must provide the Content-Length HTTP header.');
     }
+    const refused = context.refusedHeaders.find((name) => wire.headers[name] !== undefined);
+    if (refused !== undefined) throw new S3Refusal(501, 'NotImplemented', `${refused} is not implemented.`);
     const body = await readBody(request);
     facts = { ...facts, bodyBytes: body.length };
     const operation: Operation = { ...wire, bucket, key, body };
@@ -198,7 +203,8 @@ export const startS3Server = async (options: S3ServerOptions): Promise<S3Server>
     return serial.toString(16).toUpperCase().padStart(16, '0');
   };
   const identity = { accessKey, secretKey, region, ...(sessionToken === undefined ? {} : { sessionToken }) };
-  const context: Context = { identity, store, faults, now, record, nextId };
+  const { refusedHeaders = [] } = options;
+  const context: Context = { identity, store, faults, refusedHeaders, now, record, nextId };
   const server = createServer((request, response) => {
     handle(request, response, context).catch(() => request.socket.destroy());
   });
