@@ -1,3 +1,8 @@
+export { type Broker, type BrokerOptions, startBroker } from './broker.ts';
+export type { BrokerUser } from './broker-messages.ts';
+export { type Bus, type BusOptions, connectBus, type Payload } from './bus.ts';
+export type { BusCounters } from './bus-queue.ts';
+export type { MessageHandler } from './bus-subscriptions.ts';
 export { type Clock, systemClock, within } from './clock.ts';
 export { type ConfigSources, type Environment, environment, readConfig } from './config.ts';
 export { type ConfigKey, explainConfig, type KeyKind, redactConfig, secretPaths } from './config-keys.ts';
@@ -10,6 +15,8 @@ export { createMetrics, type Metrics } from './metrics.ts';
 export { type Backoff, type BackoffOptions, backoff, type RetryOptions, retry } from './retry.ts';
 export { type Main, type RunOptions, run, type Shell } from './run.ts';
 export { type Closable, openScope, type Scope } from './scope.ts';
+export { hasHash, hashSecret } from './secret-compare.ts';
 export { aborted, isAbort, Stop, type StopKind, stopKind } from './stop.ts';
+export { filterCovers, topicMatches } from './topic-filter.ts';
 export { formatAddress, parseAddress, redactUrl } from './url.ts';
 export type { ZodTypeProvider } from './zod-routes.ts';
