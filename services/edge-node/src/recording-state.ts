@@ -1,0 +1,106 @@
+/** What the node remembers of recordings, and the one place where a stream's recording changes. */
+import type { EventData, EventType, RecordingStarted } from '@weir/contracts';
+import { boundedMap } from './bounded-map.ts';
+import type { Claims } from './claims.ts';
+import type { NodeClock } from './clock.ts';
+import { isAutoRecorded } from './recordable.ts';
+import type { Recorder, Recorders } from './recorders.ts';
+import type { RecordingState, RunningRecording, Stream } from './stream.ts';
+import type { Streams } from './streams.ts';
+
+/** How long a stream whose recording ended or was refused is not offered again, in milliseconds. */
+export const RETRY_MS = 5_000;
+const MOST_REMEMBERED = 4_096;
+
+/** Says a past-tense fact on the bus. */
+export type Emit = <T extends EventType>(type: T, data: EventData<T>) => void;
+
+/** What the recordings need. `changed` is told of each stream whose state others show. */
+export type RecordingsDeps = {
+  enabled: boolean;
+  autoStreams: readonly string[];
+  streams: Streams;
+  recorders: Recorders;
+  claims: Claims;
+  clock: NodeClock;
+  emit: Emit;
+  changed(stream: Stream): void;
+};
+
+const facts = (stream: Stream, { recording_id, record_dir }: RecordingStarted) => ({
+  stream: stream.name,
+  recording_id,
+  record_dir,
+});
+
+/** Opens the states of a node's recordings. */
+export const createRecordingStates = (deps: RecordingsDeps) => {
+  const { enabled, autoStreams, streams, recorders, claims, clock, emit, changed } = deps;
+  const over = boundedMap<string, true>(MOST_REMEMBERED);
+  const stops = boundedMap<string, number>(MOST_REMEMBERED);
+
+  const isAuto = (stream: Stream) => enabled && isAutoRecorded(autoStreams, stream);
+  const countOf = (recorder: Recorder) =>
+    streams.all().filter(({ recording }) => 'spool' in recording && recording.spool === recorder.spool.spool).length;
+  const set = (stream: Stream, state: RecordingState) => {
+    stream.recording = state;
+    const isOrdered = state.kind === 'starting' || state.kind === 'recording';
+    if (isOrdered || (isAuto(stream) && !stream.isHeld)) stream.media.keep();
+    else if (claims.of(stream.name) === undefined) stream.media.release();
+    changed(stream);
+  };
+  const rest = (stream: Stream, state: RecordingState) => {
+    stream.retryAtMs = clock.monotonicMs() + RETRY_MS;
+    set(stream, state);
+    streams.reap(stream);
+  };
+  const ended = (stream: Stream, { recording }: RunningRecording, cause: string) => {
+    over.set(recording.recording_id, true);
+    emit('weir.recording.ended', { ...facts(stream, recording), cause });
+  };
+
+  return {
+    isAuto,
+    /** True when the recording is known to have ended or to have been superseded. */
+    isOver: (recordingId: string): boolean => over.has(recordingId),
+    /** Notes the end of a recording, of whatever stream. */
+    noteOver: (recordingId: string): void => over.set(recordingId, true),
+    /** Notes that a stream's recording was stopped now: older orders for it are void. */
+    noteStop: (stream: string): void => stops.set(stream, clock.now()),
+    /** True when the stream was stopped after that wall time. */
+    isStoppedSince: (stream: string, orderedMs: number): boolean => (stops.get(stream) ?? 0) > orderedMs,
+    /** True while the recorder of that spool is heard of, for this stream. */
+    isServed: (stream: Stream, spool: string): boolean =>
+      recorders.bySpool(spool) !== undefined || claims.of(stream.name)?.spool === spool,
+    /** A recorder that is free, but for those named. */
+    pick: (leftOut: ReadonlySet<Recorder> = new Set()): Recorder | undefined => recorders.pick(countOf, leftOut),
+    set,
+    /** A recorder has taken the stream. */
+    run(stream: Stream, running: Omit<RunningRecording, 'kind' | 'unservedMs'>): void {
+      set(stream, { kind: 'recording', unservedMs: null, ...running });
+      stream.keyFrames.request();
+      emit('weir.recording.started', facts(stream, running.recording));
+    },
+    /** Another recording takes the place of this one. */
+    replaced: ended,
+    /** The recording of the stream ended. */
+    finish(stream: Stream, running: RunningRecording, cause: string): void {
+      ended(stream, running, cause);
+      rest(stream, { kind: 'idle' });
+    },
+    /** The stream is not recorded, and why. */
+    refuse(stream: Stream, reason: string): void {
+      emit('weir.recording.refused', { stream: stream.name, reason: reason.slice(0, 500) });
+      rest(stream, { kind: 'refused', reason });
+    },
+    /** The recording that the stream has, if it is that one. */
+    running(name: string, recordingId: string): { stream: Stream; state: RunningRecording } | null {
+      const stream = streams.get(name);
+      const state = stream?.recording;
+      if (stream === undefined || state?.kind !== 'recording') return null;
+      return state.recording.recording_id === recordingId ? { stream, state } : null;
+    },
+  };
+};
+
+export type RecordingStates = ReturnType<typeof createRecordingStates>;

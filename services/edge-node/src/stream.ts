@@ -1,0 +1,68 @@
+import type { PublishedTrack, RecordingStarted, TrackKind } from '@weir/contracts';
+import type { Session } from './session.ts';
+import type { StreamMedia } from './stream-media.ts';
+import type { Throttle } from './throttle.ts';
+
+/** Where a stream's publisher stands; the place is taken before its offer is even read, so that two cannot race for it. */
+export type Publisher =
+  | { kind: 'none' }
+  | { kind: 'taken'; id: string }
+  | { kind: 'connecting'; session: Session; tracks: readonly PublishedTrack[] }
+  | { kind: 'connected'; session: Session; tracks: readonly PublishedTrack[] };
+
+/**
+ * What the node knows of a stream's recording; written by recordings.ts alone. `unservedMs` is since when (monotonic)
+ * neither the recorder's control connection nor its claim is there, null while one is; `before` is the recording that
+ * another recorder is to take over.
+ */
+export type RecordingState =
+  | { kind: 'idle' }
+  | { kind: 'starting'; spool: string; before: RunningRecording | null; started: Promise<RecordingStarted> }
+  | RunningRecording
+  | { kind: 'refused'; reason: string };
+
+/** A recording that a recorder has taken; see RecordingState. */
+export type RunningRecording = {
+  kind: 'recording';
+  spool: string;
+  cause: 'auto' | 'api';
+  recording: RecordingStarted;
+  unservedMs: number | null;
+};
+
+/** A named publication: its publisher's place, its viewers, what the tap gets of it, its recording. */
+export type Stream = {
+  readonly name: string;
+  readonly createdMs: number;
+  readonly media: StreamMedia;
+  readonly viewers: Map<string, Session>;
+  /** Asks the publisher for a key frame; merged and throttled. */
+  readonly keyFrames: Throttle;
+  publisher: Publisher;
+  /** Tracks of the last publication: what viewers that wait for the next one have negotiated. */
+  lastTracks: readonly PublishedTrack[];
+  /** When the publisher left and when the last viewer did, wall milliseconds, 0 while there. */
+  publisherLeftMs: number;
+  viewersLeftMs: number;
+  recording: RecordingState;
+  /** An operator stopped the recording: no automatic one until the publisher ends. */
+  isHeld: boolean;
+  /** Not offered again before this, monotonic milliseconds. */
+  retryAtMs: number;
+};
+
+/** Tracks of the publisher that is there, else null. */
+export const publishedTracks = (stream: Stream): readonly PublishedTrack[] | null =>
+  'tracks' in stream.publisher ? stream.publisher.tracks : null;
+
+/** The track of a kind. */
+export const trackOf = (tracks: readonly PublishedTrack[], kind: TrackKind): PublishedTrack | undefined =>
+  tracks.find((track) => track.kind === kind);
+
+/** True when packets of the one publication can go on where those of the other stopped: same kinds, codecs, clocks. */
+export const isSameMedia = (a: readonly PublishedTrack[], b: readonly PublishedTrack[]): boolean =>
+  a.length === b.length &&
+  a.every((track) => {
+    const other = trackOf(b, track.kind);
+    return other !== undefined && other.codec === track.codec && other.clockRate === track.clockRate;
+  });

@@ -1,0 +1,88 @@
+/** A record connection: replays what the ring holds from where the recorder stands, then sends what comes. */
+import { recorderSignal, type TapHello } from '@weir/contracts';
+import type { Claim } from './claims.ts';
+import type { Cursor, Ring } from './ring.ts';
+import type { Stream } from './stream.ts';
+import type { TapConnection, TapHandlers } from './tap-connection.ts';
+
+/** Bytes a record connection may have queued; beyond, the recorder is fed from the ring when it has caught up. */
+export const MOST_QUEUED_BYTES = 1_048_576;
+// Frames that come within this time go to the recorder in one system call; it syncs once a second at best.
+const GATHER_MS = 10;
+
+type RecordHello = Extract<TapHello, { use: 'record' }>;
+
+/** What a record connection is told to do with its claim and counts. */
+export type RecordDeps = {
+  epoch: string;
+  heard(): boolean;
+  released(): void;
+  hole(packets: number): void;
+  malformed(): void;
+};
+
+/** Where replay starts: the recorder's place when it is of this life of the node, else the oldest packet. */
+export const replayStart = (ring: Ring, hello: RecordHello, epoch: string): Cursor =>
+  ring.cursorAt(hello.epoch === epoch ? hello.from_ordinal : null);
+
+/** Makes a record connection's two halves: `handlers` for its connection, `start` once that is there. */
+export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, deps: RecordDeps) => {
+  let connection: TapConnection | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let reading: Disposable | null = null;
+
+  const send = (to: TapConnection) => {
+    while (to.queuedBytes < MOST_QUEUED_BYTES) {
+      const item = ring.take(cursor);
+      if (item === null) return;
+      if (item instanceof Uint8Array) to.sendFrame(item);
+      else {
+        deps.hole(item.to - item.from);
+        to.send({ kind: 'hole', ...item });
+      }
+    }
+  };
+  const pump = () => {
+    timer = null;
+    const to = connection;
+    to?.batch(() => send(to));
+  };
+  const wake = () => {
+    timer ??= setTimeout(pump, GATHER_MS);
+  };
+  const handlers: TapHandlers = {
+    frame(frame) {
+      const parsed = frame.kind === 'json' ? recorderSignal.safeParse(frame.value) : null;
+      if (parsed?.success !== true) {
+        deps.malformed();
+        connection?.destroy();
+      } else if (parsed.data.kind === 'key_frame') stream.keyFrames.request();
+      else {
+        const { durable_ordinal, resume } = parsed.data;
+        // Points of an earlier life of the node say nothing about these ordinals.
+        const isOurs = resume.every((point) => point.epoch === deps.epoch);
+        if (deps.heard() && isOurs) ring.durable(durable_ordinal);
+      }
+    },
+    drained: wake,
+    closed() {
+      if (timer !== null) clearTimeout(timer);
+      reading?.[Symbol.dispose]();
+      connection = null;
+      deps.released();
+    },
+  };
+  return {
+    handlers,
+    start(opened: TapConnection) {
+      connection = opened;
+      reading = stream.media.read({ frame: wake });
+      pump();
+    },
+    /** Tells the recorder that its claim is another's now, and ends. */
+    supersede(claim: Pick<Claim, 'generation'>) {
+      connection?.send({ kind: 'superseded', generation: claim.generation });
+      connection?.end();
+    },
+  };
+};
