@@ -1,3 +1,14 @@
+export {
+  type Authenticator,
+  type AuthenticatorOptions,
+  allows,
+  anybody,
+  bearerToken,
+  createAuthenticator,
+  demand,
+  type Identity,
+  type StaticToken,
+} from './auth.ts';
 export { type Broker, type BrokerOptions, startBroker } from './broker.ts';
 export type { BrokerUser } from './broker-messages.ts';
 export { type Bus, type BusOptions, connectBus, type Payload } from './bus.ts';
@@ -10,13 +21,27 @@ export { type ErrorCode, errorCodes, type Fault, isErrorCode } from './error-cod
 export * from './errors.ts';
 export { type Check, type Readiness, readiness } from './health.ts';
 export { type HttpApp, type HttpOptions, type HttpServer, openHttp } from './http.ts';
+export { decodePublicKey, encodePublicKey, fingerprint, type KeyPair, loadOrCreateKeyPair } from './key-pair.ts';
 export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
+export { hashPassword, verifyPassword } from './password.ts';
 export { type Backoff, type BackoffOptions, backoff, type RetryOptions, retry } from './retry.ts';
 export { type Main, type RunOptions, run, type Shell } from './run.ts';
 export { type Closable, openScope, type Scope } from './scope.ts';
 export { hasHash, hashSecret } from './secret-compare.ts';
+export { loadOrCreateFile, loadOrCreateSecret } from './secret-file.ts';
 export { aborted, isAbort, Stop, type StopKind, stopKind } from './stop.ts';
+export {
+  decodeMode,
+  encodeMode,
+  type GatewayClaims,
+  issueToken,
+  type Right,
+  signGatewayToken,
+  type UserClaims,
+  verifyGatewayToken,
+  verifyToken,
+} from './token.ts';
 export { filterCovers, topicMatches } from './topic-filter.ts';
 export { formatAddress, parseAddress, redactUrl } from './url.ts';
 export type { ZodTypeProvider } from './zod-routes.ts';
