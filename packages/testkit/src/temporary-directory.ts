@@ -1,0 +1,17 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A new directory below the system's, removed with all in it when disposed of or, at the latest, when this process exits. */
+export type TemporaryDirectory = { readonly path: string; [Symbol.dispose](): void };
+
+/** Makes one; `name` tells in a listing what it was for. */
+export const temporaryDirectory = (name: string): TemporaryDirectory => {
+  const path = mkdtempSync(join(tmpdir(), `weir-${name}-`));
+  const remove = (): void => {
+    process.off('exit', remove);
+    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  };
+  process.on('exit', remove);
+  return { path, [Symbol.dispose]: remove };
+};
