@@ -152,13 +152,13 @@ export const startTapServer = async (token: string): Promise<TapServer> => {
     const frames = (bytes: Uint8Array) => {
       for (const frame of decode(bytes) ?? []) if (frame.kind === 'json' && hello !== null) heard(hello, frame.value);
     };
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       if (hello !== null) frames(chunk);
       else {
         const read = reader(chunk);
         if (read === null || read === 'too-long') return;
         hello = welcome(socket, read.line);
-        frames(read.rest);
+        if (read.rest.length > 0) frames(read.rest);
       }
       look();
     });

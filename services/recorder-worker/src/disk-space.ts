@@ -1,0 +1,63 @@
+import { statfs } from 'node:fs/promises';
+import type { AttachedSpool } from '@weir/contracts';
+
+/** Free bytes of the file system that holds a path, for a user without special rights. */
+export type FreeBytes = (path: string) => Promise<number>;
+
+/** Asks the operating system. */
+export const freeBytesOf: FreeBytes = async (path) => {
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+};
+
+/** How much room a spool has: `full` below the reserve, `low` below twice as much. */
+export type DiskSpace = Disposable & {
+  freeBytes(): number;
+  level(): AttachedSpool['level'];
+  /** Looks now; a write that failed for want of room counts as full until there is the reserve and a margin again. */
+  look(): Promise<void>;
+  /** A write met a full disk. */
+  full(): void;
+};
+
+/** What is watched: `changed` is told of each new level. */
+export type DiskSpaceOptions = {
+  dir: string;
+  reserveBytes: number;
+  freeBytes: FreeBytes;
+  changed(level: AttachedSpool['level'], freeBytes: number): void;
+  everyMs?: number;
+};
+
+// Room that must come back above the reserve before recording resumes, so that it does not flap.
+const MARGIN_BYTES = 16 * 1024 * 1024;
+
+const levelOf = (free: number, reserve: number, was: AttachedSpool['level']): AttachedSpool['level'] => {
+  const margin = Math.min(MARGIN_BYTES, reserve / 8);
+  if (free < reserve || (was === 'full' && free < reserve + margin)) return 'full';
+  return free < reserve * 2 ? 'low' : 'ok';
+};
+
+/** Watches the free space of a spool once a second. */
+export const watchDiskSpace = async (options: DiskSpaceOptions): Promise<DiskSpace> => {
+  const { dir, reserveBytes, freeBytes, changed, everyMs = 1000 } = options;
+  let free = await freeBytes(dir);
+  let level = levelOf(free, reserveBytes, 'ok');
+  const set = (next: AttachedSpool['level']) => {
+    if (next === level) return;
+    level = next;
+    changed(level, free);
+  };
+  const look = async () => {
+    free = await freeBytes(dir);
+    set(levelOf(free, reserveBytes, level));
+  };
+  const timer = setInterval(() => void look().catch(() => undefined), everyMs).unref();
+  return {
+    freeBytes: () => free,
+    level: () => level,
+    look,
+    full: () => set('full'),
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+};
