@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import { type Log, WeirError, within } from '@weir/runtime';
+import { sql } from 'drizzle-orm';
+import type { Database } from './database.ts';
+import { decodeDatabaseUrl } from './database-url.ts';
+import { playbackDays, playbackOfStream, recordingByDir, recordingsOfDay } from './playback.ts';
+import { openPostgres } from './postgresql.ts';
+import { rowsCommit } from './rows-commit.ts';
+import { claimRecordName, cursorOf, listNodes, listSpools, noteNode, refusedRows } from './spool-registry.ts';
+import { openSqlite } from './sqlite.ts';
+
+/** `[database]` of the configuration, in the seed's forms. */
+export type CatalogOptions = { url: string; maxConnections: number; connectTimeoutSeconds: number };
+
+/** What the catalog needs beside its options; `uuid` makes the ids of `recordings`. */
+export type CatalogDeps = { now: () => number; log: Log; uuid?: () => string };
+
+const pingTimeoutMs = 2000;
+
+const ping = (database: Database) => (): Promise<void> =>
+  within(
+    database.read(async (queries) => {
+      await queries.select({ one: sql`1` }).from(database.tables.spools).limit(1);
+    }),
+    pingTimeoutMs,
+    () => new WeirError('database_unavailable', `${database.place}: no answer within ${pingTimeoutMs} ms`),
+  );
+
+const methods = (database: Database, now: () => number, uuid: () => string) => ({
+  dialect: database.dialect,
+  /** Where the index is, without user and password. */
+  place: database.place,
+  /** Resolves when the database answers within 2 s, else throws `database_unavailable`. */
+  ping: ping(database),
+  commitRows: rowsCommit({ database, now, uuid }),
+  cursorOf: cursorOf(database),
+  spools: listSpools(database),
+  refusedRows: refusedRows(database),
+  noteNode: noteNode({ database, now }),
+  nodes: listNodes(database),
+  playbackDays: playbackDays(database),
+  playbackOfStream: playbackOfStream(database),
+  recordingsOfDay: recordingsOfDay(database),
+  recordingByDir: recordingByDir(database),
+  claimRecordName: claimRecordName({ database, now }),
+});
+
+/** The index. Every method is idempotent and throws `database_unavailable` when the database does not answer. */
+export type Catalog = ReturnType<typeof methods> & AsyncDisposable;
+
+/**
+ * Opens the index and brings its tables up to date. Throws `config_invalid` for a URL that it does not take,
+ * `database_unavailable` when the database cannot be reached, `database_unsupported` when a newer program migrated it.
+ */
+export const openCatalog = async (
+  { url, maxConnections, connectTimeoutSeconds }: CatalogOptions,
+  { now, log, uuid = randomUUID }: CatalogDeps,
+): Promise<Catalog> => {
+  const where = decodeDatabaseUrl(url);
+  const options = { maxConnections, connectTimeoutSeconds, now };
+  const database = await (where.kind === 'sqlite' ? openSqlite(where, options) : openPostgres(where, options));
+  log.info({ database: database.place }, 'index open');
+  return { ...methods(database, now, uuid), [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
+};

@@ -1,0 +1,125 @@
+/** What the index already has of the recordings that a page of rows speaks of. */
+import type { LedgerRow, RowsPage } from '@weir/contracts';
+import { and, eq, inArray, ne } from 'drizzle-orm';
+import type { Queries } from './database.ts';
+import type { Tables } from './schema.ts';
+
+/** A recording as the index has it. */
+export type Session = Tables['sessions']['$inferSelect'];
+
+/** Of a segment, what the sums count; `stored` says whether it is counted at all. */
+export type CountedSegment = { stamp: number; start_ms: number; duration_ms: number; bytes: number; stored: boolean };
+
+/** What the index has, by keys as {@link rowKey} writes them. */
+export type KnownRows = {
+  sessions: Map<string, Session>;
+  segments: Map<string, CountedSegment>;
+  /** Stamps of init files and gaps. */
+  stamps: Map<string, number>;
+  /** Directories in the bucket that others hold, with the words for it. */
+  heldDirs: Map<string, { recordingId: string | null; words: string }>;
+};
+
+/** What a row is, within the index: rows with equal keys are versions of one another. */
+export const rowKey = (row: LedgerRow): string => {
+  switch (row.kind) {
+    case 'recording':
+      return row.recording_id;
+    case 'init':
+      return `${row.recording_id} ${row.track} ${row.period}`;
+    case 'segment':
+      return `${row.recording_id} ${row.number}`;
+    case 'gap':
+      return `${row.recording_id} ${row.from_ms}`;
+  }
+};
+
+const ofKind = <K extends LedgerRow['kind']>(rows: readonly LedgerRow[], kind: K) =>
+  rows.filter((row): row is Extract<LedgerRow, { kind: K }> => row.kind === kind);
+
+const knownSegments = async (tx: Queries, t: Tables, rows: readonly LedgerRow[]) => {
+  const numbers = Map.groupBy(ofKind(rows, 'segment'), (row) => row.recording_id);
+  const known: KnownRows['segments'] = new Map();
+  for (const [recordingId, segments] of numbers) {
+    const found = await tx
+      .select()
+      .from(t.segments)
+      .where(
+        and(
+          eq(t.segments.recording_id, recordingId),
+          inArray(
+            t.segments.number,
+            segments.map((row) => row.number),
+          ),
+        ),
+      );
+    for (const row of found)
+      known.set(`${recordingId} ${row.number}`, {
+        stamp: row.stamp,
+        start_ms: row.start_ms,
+        duration_ms: row.duration_ms,
+        bytes: row.bytes,
+        stored: row.remote === 'stored',
+      });
+  }
+  return known;
+};
+
+const knownStamps = async (tx: Queries, t: Tables, rows: readonly LedgerRow[]) => {
+  const known: KnownRows['stamps'] = new Map();
+  const initsOf = [...new Set(ofKind(rows, 'init').map((row) => row.recording_id))];
+  if (initsOf.length > 0) {
+    const found = await tx.select().from(t.inits).where(inArray(t.inits.recording_id, initsOf));
+    for (const row of found) known.set(`${row.recording_id} ${row.track} ${row.period}`, row.stamp);
+  }
+  const gaps = Map.groupBy(ofKind(rows, 'gap'), (row) => row.recording_id);
+  for (const [recordingId, group] of gaps) {
+    const from = group.map((row) => row.from_ms);
+    const found = await tx
+      .select()
+      .from(t.gaps)
+      .where(and(eq(t.gaps.recording_id, recordingId), inArray(t.gaps.from_ms, from)));
+    for (const row of found) known.set(`${recordingId} ${row.from_ms}`, row.stamp);
+  }
+  return known;
+};
+
+const heldDirs = async (tx: Queries, t: Tables, spool: string, dirs: string[]) => {
+  const held: KnownRows['heldDirs'] = new Map();
+  if (dirs.length === 0) return held;
+  const names = await tx
+    .select()
+    .from(t.recordNames)
+    .where(and(inArray(t.recordNames.record_dir, dirs), ne(t.recordNames.spool_id, spool)));
+  for (const row of names)
+    held.set(row.record_dir, { recordingId: null, words: `directory ${row.record_dir} belongs to another spool` });
+  const sessions = await tx
+    .select()
+    .from(t.sessions)
+    .where(and(inArray(t.sessions.record_dir, dirs), eq(t.sessions.init_stored, true)));
+  for (const { record_dir, recording_id } of sessions)
+    if (!held.has(record_dir))
+      held.set(record_dir, {
+        recordingId: recording_id,
+        words: `directory ${record_dir} belongs to recording ${recording_id}`,
+      });
+  return held;
+};
+
+/** Reads what the index has of the rows, which must have different keys. */
+export const readKnownRows = async (
+  tx: Queries,
+  t: Tables,
+  spool: RowsPage['spool'],
+  rows: readonly LedgerRow[],
+): Promise<KnownRows> => {
+  const ids = [...new Set(rows.map((row) => row.recording_id))];
+  const found = ids.length === 0 ? [] : await tx.select().from(t.sessions).where(inArray(t.sessions.recording_id, ids));
+  const dirs = [...ofKind(rows, 'recording'), ...found].map((row) => row.record_dir).filter((dir) => dir !== '');
+  return {
+    sessions: new Map(found.map((session) => [session.recording_id, session])),
+    segments: await knownSegments(tx, t, rows),
+    stamps: await knownStamps(tx, t, rows),
+    heldDirs: await heldDirs(tx, t, spool, [...new Set(dirs)]),
+  };
+};

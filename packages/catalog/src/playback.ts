@@ -1,0 +1,164 @@
+import type { PlaybackDay, PlaybackStreamDay } from '@weir/contracts';
+import { and, asc, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
+import type { Database } from './database.ts';
+import { boundsOfDay, type Day } from './day-totals.ts';
+import type { Session } from './known-rows.ts';
+import type { Tables } from './schema.ts';
+
+/** An init file of a recording as the index has it. */
+export type IndexedInit = Tables['inits']['$inferSelect'];
+/** A segment of a recording as the index has it; the object keys follow from the recording's `record_dir`. */
+export type IndexedSegment = Tables['segments']['$inferSelect'];
+/** A gap of a recording as the index has it, not withdrawn. */
+export type IndexedGap = Tables['gaps']['$inferSelect'];
+/** A recording as the index has it. */
+export type IndexedRecording = Session & { status: 'recording' | 'ended' };
+
+/** What a day's manifest is made of, for one recording: stored init files, segments that start that day, gaps. */
+export type RecordingOfDay = {
+  recording: IndexedRecording;
+  inits: IndexedInit[];
+  segments: IndexedSegment[];
+  gaps: IndexedGap[];
+};
+
+/** The most rows one listing answers. */
+export const MAX_LISTED = 10_000;
+
+const isShown = (session: Session): session is IndexedRecording =>
+  session.status === 'recording' || session.status === 'ended';
+
+/** Rows of `GET /api/playback`, newest day first, by stream within a day; at most {@link MAX_LISTED}. */
+export const playbackDays =
+  (database: Database) =>
+  (filter: { stream?: string } = {}): Promise<PlaybackDay[]> => {
+    const { recordings: r, days: d } = database.tables;
+    return database.read((queries) =>
+      queries
+        .select({
+          stream: r.stream,
+          year: r.year,
+          month: r.month,
+          day: r.day,
+          mpd_path: r.mpd_path,
+          duration_ms: sql`sum(${d.duration_ms})`.mapWith(Number),
+          recordings: sql`count(*)`.mapWith(Number),
+        })
+        .from(r)
+        .innerJoin(d, and(eq(d.stream, r.stream), eq(d.year, r.year), eq(d.month, r.month), eq(d.day, r.day)))
+        .where(filter.stream === undefined ? undefined : eq(r.stream, filter.stream))
+        .groupBy(r.stream, r.year, r.month, r.day, r.mpd_path)
+        .orderBy(desc(r.year), desc(r.month), desc(r.day), asc(r.stream))
+        .limit(MAX_LISTED),
+    );
+  };
+
+type DayOfRecording = { day: Tables['days']['$inferSelect']; session: Session };
+
+const listedRecording = ({ day, session }: DayOfRecording): PlaybackStreamDay['recordings'][number] => ({
+  recording_id: session.recording_id,
+  record: session.record,
+  record_dir: session.record_dir,
+  mpd_path: session.mpd_path,
+  start: session.start_ms,
+  end: session.end_ms,
+  duration_ms: day.duration_ms,
+  status: session.status === 'recording' ? 'recording' : 'ended',
+  segments: day.segments,
+});
+
+const keyOfDay = ({ year, month, day }: Day): string => `${year} ${month} ${day}`;
+
+/**
+ * Rows of `GET /api/playback/:stream`, newest day first, the recordings of a day oldest first. `start` and `end` are
+ * the recording's own; `duration_ms` and `segments` count what starts on that day.
+ */
+export const playbackOfStream =
+  (database: Database) =>
+  async (stream: string): Promise<PlaybackStreamDay[]> => {
+    const { days: d, sessions: s } = database.tables;
+    const days = await playbackDays(database)({ stream });
+    const found = await database.read((queries) =>
+      queries
+        .select({ day: d, session: s })
+        .from(d)
+        .innerJoin(s, eq(s.recording_id, d.recording_id))
+        .where(eq(d.stream, stream))
+        .orderBy(desc(d.year), desc(d.month), desc(d.day), asc(s.start_ms), asc(s.record))
+        .limit(MAX_LISTED),
+    );
+    const byDay = Map.groupBy(found, ({ day }) => keyOfDay(day));
+    return days.map((row) => ({ ...row, recordings: (byDay.get(keyOfDay(row)) ?? []).map(listedRecording) }));
+  };
+
+/** The recordings with stored segments that start on that UTC day, oldest first; empty when there are none. */
+export const recordingsOfDay =
+  (database: Database) =>
+  (stream: string, year: number, month: number, day: number): Promise<RecordingOfDay[]> => {
+    const { days: d, sessions: s, inits, segments, gaps } = database.tables;
+    const { fromMs, toMs } = boundsOfDay({ year, month, day });
+    return database.read(async (queries) => {
+      const found = await queries
+        .select({ session: s })
+        .from(d)
+        .innerJoin(s, eq(s.recording_id, d.recording_id))
+        .where(and(eq(d.stream, stream), eq(d.year, year), eq(d.month, month), eq(d.day, day)))
+        .orderBy(asc(s.start_ms), asc(s.record));
+      const recordings = found.map(({ session }) => session).filter(isShown);
+      const ids = recordings.map((recording) => recording.recording_id);
+      if (ids.length === 0) return [];
+      const initRows = await queries
+        .select()
+        .from(inits)
+        .where(and(inArray(inits.recording_id, ids), eq(inits.remote, 'stored')))
+        .orderBy(asc(inits.period), asc(inits.track));
+      const segmentRows = await queries
+        .select()
+        .from(segments)
+        .where(
+          and(
+            inArray(segments.recording_id, ids),
+            eq(segments.remote, 'stored'),
+            gte(segments.start_ms, fromMs),
+            lt(segments.start_ms, toMs),
+          ),
+        )
+        .orderBy(asc(segments.recording_id), asc(segments.number));
+      const gapRows = await queries
+        .select()
+        .from(gaps)
+        .where(
+          and(
+            inArray(gaps.recording_id, ids),
+            eq(gaps.withdrawn, false),
+            lt(gaps.from_ms, toMs),
+            gte(gaps.to_ms, fromMs),
+          ),
+        )
+        .orderBy(asc(gaps.from_ms));
+      const of = <T extends { recording_id: string }>(rows: T[], id: string) =>
+        rows.filter((row) => row.recording_id === id);
+      return recordings.map((recording) => ({
+        recording,
+        inits: of(initRows, recording.recording_id),
+        segments: of(segmentRows, recording.recording_id),
+        gaps: of(gapRows, recording.recording_id),
+      }));
+    });
+  };
+
+/** The recording that has a directory in the bucket, the one with a stored init file first; null when the index knows none. */
+export const recordingByDir =
+  (database: Database) =>
+  async (recordDir: string): Promise<IndexedRecording | null> => {
+    const { sessions: s } = database.tables;
+    const found = await database.read((queries) =>
+      queries
+        .select()
+        .from(s)
+        .where(and(eq(s.record_dir, recordDir), inArray(s.status, ['recording', 'ended'])))
+        .orderBy(desc(s.init_stored), desc(s.start_ms))
+        .limit(1),
+    );
+    return found.find(isShown) ?? null;
+  };
