@@ -44,6 +44,7 @@ export const errorCodes = {
     'The stream already has a publisher',
     'Stop the other publisher or use another name',
   ),
+  stream_has_no_publisher: input(409, 'Nobody publishes the stream yet', 'Try again after Retry-After'),
   recording_exists: input(409, 'The stream is already recorded into another directory', 'Stop that recording first'),
   record_taken: input(409, 'The directory belongs to another spool', 'Record under another record or base_dir'),
   base_dir_taken: input(409, 'The base_dir is already in use', 'Choose another base_dir'),
