@@ -11,7 +11,7 @@ export const profileDefaults = (profile: Profile): Record<string, unknown> =>
     : {
         database: { url: 'sqlite://./data/weir.db' },
         recorder: {
-          storage: { type: 'fs', root: './data/bucket' },
+          storage: { type: 'fs' },
           upload: { local_dir: './data/spool' },
         },
       };

@@ -20,6 +20,8 @@ export type ConfigSources = {
   file?: string;
   /** A TOML file that is read if it exists and `file` is not given. */
   defaultFile?: string;
+  /** What stands in place of the schema's defaults, below the file. */
+  defaults?: Readonly<Record<string, unknown>>;
   /** Dotted key to value: text as in the environment, or already of its type. */
   flags?: Readonly<Record<string, unknown>>;
   /** Default: the environment of this process. */
@@ -80,6 +82,15 @@ const setAt = (table: Table, path: readonly string[], value: unknown): void => {
   const next: Table = isTable(below) ? below : {};
   table[first] = next;
   setAt(next, rest, value);
+};
+
+const merge = (below: Readonly<Table>, above: Readonly<Table>): Table => {
+  const merged: Table = { ...below };
+  for (const [name, value] of Object.entries(above)) {
+    const under = merged[name];
+    merged[name] = isTable(under) && isTable(value) ? merge(under, value) : value;
+  }
+  return merged;
 };
 
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
@@ -212,8 +223,9 @@ export const readConfig = <S extends z.ZodObject>(schema: S, sources: ConfigSour
   const name = explicit ?? sources.defaultFile;
   const source = name === undefined ? undefined : readText(name, explicit !== undefined);
   const file: File | undefined = name === undefined || source === undefined ? undefined : { name, source };
-  const raw: Table = file === undefined ? {} : parseToml(file);
-  if (file !== undefined) dropForeign(raw, foreign, file.name, warn);
+  const written: Table = file === undefined ? {} : parseToml(file);
+  if (file !== undefined) dropForeign(written, foreign, file.name, warn);
+  const raw = merge(sources.defaults ?? {}, written);
   const origins = new Map<string, string>();
   for (const { path, value, where } of [...fromEnvironment(keys, env, otherEnv), ...fromFlags(keys, flags)]) {
     setAt(raw, path, value);

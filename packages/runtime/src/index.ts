@@ -30,7 +30,11 @@ export { type Main, type RunOptions, run, type Shell } from './run.ts';
 export { type Closable, openScope, type Scope } from './scope.ts';
 export { hasHash, hashSecret } from './secret-compare.ts';
 export { loadOrCreateFile, loadOrCreateSecret } from './secret-file.ts';
+export * from './secrets.ts';
+export * from './service-start.ts';
 export { aborted, isAbort, Stop, type StopKind, stopKind } from './stop.ts';
+export type { ChildSpec, SupervisedChild } from './supervised-child.ts';
+export { type Supervisor, type SupervisorOptions, startSupervisor } from './supervisor.ts';
 export {
   decodeMode,
   encodeMode,
