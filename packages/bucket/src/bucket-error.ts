@@ -59,7 +59,8 @@ export const isRetryable = (error: unknown): boolean =>
   ['network', 'server', 'throttled', 'conflict', 'expired', 'skew'].includes(error.class);
 
 /** The text with the query of every URL in it replaced by `…`. */
-export const redactQueries = (text: string): string => text.replace(/(https?:\/\/[^\s?"'<>]*)\?[^\s"'<>]*/g, '$1?…');
+export const redactQueries = (text: string): string =>
+  text.replace(/(https?:\/\/[^\s?"'<>]*)\?(?:[^\s"'<>]*[^\s"'<>:,.;)])?/g, '$1?…');
 
 const classesByCode: Record<string, BucketErrorClass> = {
   SlowDown: 'throttled',

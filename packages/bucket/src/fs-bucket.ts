@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, readdir, realpath, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, readdir, realpath, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -15,10 +15,11 @@ import {
   type PutResult,
 } from './bucket.ts';
 import { BucketError, type BucketErrorClass } from './bucket-error.ts';
-import { codeOf, makePlace, openPlace, orNull, placeOf, syncDirectory } from './fs-place.ts';
+import { walk } from './fs-list.ts';
+import { codeOf, openPlace, orNull, placeOf, syncDirectory } from './fs-place.ts';
 import { presignFs } from './fs-signature.ts';
+import { takeName, writeChecked } from './fs-write.ts';
 import { checkKey, checkPrefix, incomingDirectory, mediaTypeOf } from './object-key.ts';
-import { openSource } from './source-stream.ts';
 
 /**
  * Object storage in a directory. An object grows in `<root>/.incoming`, is hashed while it is written, synced, and then
@@ -67,75 +68,6 @@ const headOf = async (file: FileHandle, key: string): Promise<ObjectHead> => {
   const { size, mtimeMs, mtime } = await file.stat();
   const etag = `"${size.toString(16)}-${Math.round(mtimeMs * 1000).toString(16)}"`;
   return { bytes: size, type: mediaTypeOf(key), etag, lastModified: mtime };
-};
-
-/** Writes and syncs a new file, throwing `digest` when the source is not what was announced. */
-const writeChecked = async (
-  path: string,
-  source: ObjectSource,
-  meta: ObjectMeta,
-  signal?: AbortSignal,
-): Promise<void> => {
-  const file = await open(path, 'wx', 0o644);
-  try {
-    const hash = createHash('sha256');
-    let bytes = 0;
-    for await (const chunk of openSource(source, meta.bytes)) {
-      signal?.throwIfAborted();
-      hash.update(chunk);
-      await file.writeFile(chunk);
-      bytes += chunk.length;
-      if (bytes > meta.bytes) break;
-    }
-    const got = hash.digest('hex');
-    if (bytes !== meta.bytes || got !== meta.sha256) {
-      throw new BucketError(
-        'digest',
-        `the source has ${bytes} bytes with sha256 ${got}, expected ${meta.bytes} with ${meta.sha256}; hash it again`,
-      );
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-};
-
-/** Gives the finished file its name; `false` when the name is taken and must not be replaced. */
-const takeName = async (root: string, temporary: string, key: string, createOnly: boolean): Promise<boolean> => {
-  // A delete may remove the directory, empty at that moment, between its making and the link.
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const directory = await makePlace(root, key);
-      await (createOnly ? link : rename)(temporary, placeOf(root, key));
-      await syncDirectory(directory);
-      return true;
-    } catch (error) {
-      if (codeOf(error) === 'EEXIST') return false;
-      if (codeOf(error) !== 'ENOENT' || attempt === 5) throw error;
-    }
-  }
-};
-
-const walk = async function* (
-  root: string,
-  directory: string,
-  prefix: string,
-): AsyncGenerator<{ key: string; bytes: number }> {
-  const entries = (await orNull(readdir(join(root, directory), { withFileTypes: true }))) ?? [];
-  // Keys come in the order of their bytes, as from S3: there a directory's name ends with the slash.
-  const names = entries
-    .filter((entry) => entry.isDirectory() || entry.isFile())
-    .map((entry) => `${directory}${entry.name}${entry.isDirectory() ? '/' : ''}`)
-    .filter((name) => name.startsWith(prefix) || (name.endsWith('/') && prefix.startsWith(name)))
-    .filter((name) => name !== `${incomingDirectory}/`)
-    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  for (const name of names) {
-    if (name.endsWith('/')) yield* walk(root, name, prefix);
-    else {
-      const found = await orNull(stat(join(root, name)));
-      if (found !== null) yield { key: name, bytes: found.size };
-    }
-  }
 };
 
 const removeEmptyDirectories = async (root: string, path: string): Promise<void> => {
@@ -240,7 +172,7 @@ export const openFsBucket = async (rootPath: string, { now, random, signing }: F
     if (file === null) return;
     await file.close();
     await orNull(unlink(path));
-    await syncDirectory(dirname(path));
+    await orNull(syncDirectory(dirname(path)));
     await removeEmptyDirectories(root, path);
   };
 
