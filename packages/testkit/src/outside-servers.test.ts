@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { startChild } from './child-process.ts';
@@ -67,9 +69,33 @@ test('Mosquitto knows its users, and comes back on the same port', async () => {
 });
 
 test('Chromium has a camera and a microphone', async () => {
-  await using chromium = await launchChromium();
-  const page = await chromium.browser.newPage();
-  await page.goto('data:text/html,<title>Weir</title>');
-  expect(await page.title()).toBe('Weir');
-  expect(chromium.browser.version()).toMatch(/^\d+\./);
+  await using stack = new AsyncDisposableStack();
+  // Cameras are given to pages from this machine only.
+  const server = createServer((_request, response) => void response.setHeader('content-type', 'text/html').end('<p>'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stack.defer(() => server.closeAllConnections());
+  stack.defer(() => void server.close());
+  const { browser } = stack.use(await launchChromium());
+  const page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  const kinds = await page.evaluate(async () => {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+    return stream.getTracks().map((track) => track.kind);
+  });
+  expect(kinds.toSorted()).toEqual(['audio', 'video']);
+});
+
+test('a server dies with the process that started it, even by SIGKILL', async () => {
+  const script = `
+    import { startMosquitto } from ${JSON.stringify(new URL('./mosquitto.ts', import.meta.url).href)};
+    process.stdout.write(String((await startMosquitto()).port));
+    setInterval(() => {}, 1000);`;
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [port] = (await once(owner.stdout, 'data')) as [Buffer];
+  expect(await connectReturnCode(Number(port), 'anybody', '')).toBe(0);
+  owner.kill('SIGKILL');
+  await vi.waitFor(() => expect(connectReturnCode(Number(port), 'anybody', '')).rejects.toThrow(/ECONNREFUSED/), 5_000);
 });
