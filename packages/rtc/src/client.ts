@@ -1,0 +1,180 @@
+import {
+  type MediaStreamTrack,
+  RTCPeerConnection,
+  type RTCRtpCodecParameters,
+  type RTCRtpTransceiver,
+  useFIR,
+  useH264,
+  useNACK,
+  useOPUS,
+  usePLI,
+  useREMB,
+} from 'werift';
+import type { TrackKind } from './published-track.ts';
+import { deleteSession, postOffer, type RemoteSession, type SignallingOptions } from './signalling.ts';
+
+/**
+ * WHIP and WHEP clients over werift's whole peer connection: host candidates only, no STUN server. AEAD_AES_128_GCM is
+ * what werift offers first.
+ */
+export type WhipClient = {
+  /** Settles once: resolved when media flows, rejected with what went wrong. */
+  readonly connected: Promise<void>;
+  /** Settles when the connection is lost or closed, with the state that ended it. */
+  readonly closed: Promise<string>;
+  /** Sends one RTP packet; payload type and SSRC are replaced by the negotiated ones, sequence and timestamp kept. */
+  sendVideo(rtp: Buffer): void;
+  sendAudio(rtp: Buffer): void;
+  stats(): WhipClientStats;
+  /** Deletes the session at the server and closes the connection. */
+  close(): Promise<void>;
+};
+
+/** Counters of a WHIP client; `unsent` packets came before the connection or after its end. */
+export type WhipClientStats = { packets: number; bytes: number; unsent: number; keyFrameRequests: number };
+
+/** What a WHIP client sends: `video.fmtp` is the H264 format parameters offered. */
+export type WhipOptions = SignallingOptions & {
+  video?: { codec: 'H264'; fmtp?: string };
+  audio?: 'OPUS';
+  onKeyFrameRequest?: () => void;
+};
+
+/** A WHEP client; packets are handed to `onPacket` of its options. */
+export type WhepClient = Pick<WhipClient, 'connected' | 'closed' | 'close'> & {
+  requestKeyFrame(): void;
+  stats(): { packets: number; bytes: number };
+};
+
+/** What a WHEP client asks for, both kinds by default, and where its packets go. */
+export type WhepOptions = SignallingOptions & {
+  kinds?: readonly TrackKind[];
+  onPacket(kind: TrackKind, rtp: Buffer, arrivalMs: number): void;
+};
+
+const connectMs = 15_000;
+const defaultH264 = 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f';
+
+/** Publishes to a WHIP endpoint; `connected` rejects when the server refuses or no media path comes up within 15 s. */
+export const whipPublish = (options: WhipOptions): WhipClient => {
+  const peer = openPeer(options.video?.fmtp);
+  const counters: WhipClientStats = { packets: 0, bytes: 0, unsent: 0, keyFrameRequests: 0 };
+  const video = options.video && peer.addTransceiver('video', { direction: 'sendonly' });
+  const audio = options.audio && peer.addTransceiver('audio', { direction: 'sendonly' });
+  video?.sender.onPictureLossIndication.subscribe(() => {
+    counters.keyFrameRequests++;
+    options.onKeyFrameRequest?.();
+  });
+  const connection = connect(peer, options);
+  const send = (transceiver: RTCRtpTransceiver | undefined, rtp: Buffer) => {
+    if (transceiver === undefined || peer.connectionState !== 'connected') {
+      counters.unsent++;
+      return;
+    }
+    counters.packets++;
+    counters.bytes += rtp.length;
+    // The connection can end between the check and the send.
+    transceiver.sender.sendRtp(rtp).catch(() => counters.unsent++);
+  };
+  return {
+    ...connection,
+    sendVideo: (rtp) => send(video, rtp),
+    sendAudio: (rtp) => send(audio, rtp),
+    stats: () => ({ ...counters }),
+  };
+};
+
+/** Plays from a WHEP endpoint; `connected` rejects as that of `whipPublish` does. */
+export const whepView = (options: WhepOptions): WhepClient => {
+  const peer = openPeer(undefined);
+  const counters = { packets: 0, bytes: 0 };
+  const tracks: Partial<Record<TrackKind, MediaStreamTrack>> = {};
+  const transceivers = (options.kinds ?? ['video', 'audio']).map((kind) => {
+    const transceiver = peer.addTransceiver(kind, { direction: 'recvonly' });
+    transceiver.onTrack.subscribe((track) => {
+      tracks[kind] = track;
+      track.onReceiveRtp.subscribe((packet) => {
+        const rtp = packet.serialize();
+        counters.packets++;
+        counters.bytes += rtp.length;
+        options.onPacket(kind, rtp, performance.timeOrigin + performance.now());
+      });
+    });
+    return { kind, transceiver };
+  });
+  return {
+    ...connect(peer, options),
+    requestKeyFrame: () => {
+      const ssrc = tracks.video?.ssrc;
+      const receiver = transceivers.find(({ kind }) => kind === 'video')?.transceiver.receiver;
+      // Before the first packet there is nothing to ask for; the server sends a key frame to a new viewer.
+      if (ssrc !== undefined) receiver?.sendRtcpPLI(ssrc).catch(() => undefined);
+    },
+    stats: () => ({ ...counters }),
+  };
+};
+
+const openPeer = (h264Fmtp: string | undefined): RTCPeerConnection => {
+  const video: RTCRtpCodecParameters = useH264({
+    parameters: h264Fmtp ?? defaultH264,
+    rtcpFeedback: [useREMB(), useFIR(), useNACK(), usePLI()],
+  });
+  return new RTCPeerConnection({
+    iceServers: [],
+    // A server on this machine may be bound to loopback alone.
+    iceAdditionalHostAddresses: ['127.0.0.1'],
+    iceUseTcp: false,
+    bundlePolicy: 'max-bundle',
+    codecs: { video: [video], audio: [useOPUS({ parameters: 'minptime=10;useinbandfec=1' })] },
+  });
+};
+
+const connect = (
+  peer: RTCPeerConnection,
+  options: SignallingOptions,
+): Pick<WhipClient, 'connected' | 'closed' | 'close'> => {
+  let ended: Promise<void> | undefined;
+  const up = Promise.withResolvers<void>();
+  const down = Promise.withResolvers<string>();
+  const timer = setTimeout(
+    () => up.reject(new Error(`No media path to ${options.url} within ${connectMs} ms.`)),
+    connectMs,
+  );
+  peer.connectionStateChange.subscribe((state) => {
+    if (state === 'connected') up.resolve();
+    if (state !== 'failed' && state !== 'closed' && state !== 'disconnected') return;
+    up.reject(new Error(`The connection to ${options.url} is ${state}.`));
+    down.resolve(state);
+  });
+  const session = signal(peer, options);
+  const end = async () => {
+    clearTimeout(timer);
+    const remote = await session.catch(() => undefined);
+    try {
+      if (remote !== undefined) await deleteSession(options, remote.location);
+    } finally {
+      await peer.close();
+      up.reject(new Error(`The connection to ${options.url} was closed.`));
+      down.resolve('closed');
+    }
+  };
+  const close = () => (ended ??= end());
+  const connected = Promise.all([session, up.promise]).then(
+    () => clearTimeout(timer),
+    async (error: unknown) => {
+      // The cause is what the caller gets, whatever cleaning up brings.
+      await close().catch(() => undefined);
+      throw error;
+    },
+  );
+  // A caller that only watches `closed` must not end the process by not watching this.
+  connected.catch(() => undefined);
+  return { connected, closed: down.promise, close };
+};
+
+const signal = async (peer: RTCPeerConnection, options: SignallingOptions): Promise<RemoteSession> => {
+  await peer.setLocalDescription(await peer.createOffer());
+  const remote = await postOffer(options, peer.localDescription?.sdp ?? '');
+  await peer.setRemoteDescription({ type: 'answer', sdp: remote.answer });
+  return remote;
+};

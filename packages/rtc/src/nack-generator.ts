@@ -1,0 +1,71 @@
+/** Decides which missing packets to ask the sender for again, and when (RFC 4585 §6.2.1). Sequence numbers are extended, times in ms. */
+export type NackGenerator = {
+  /** Notes a packet; false when so many are missing at once that only a key frame helps (all are then given up). */
+  received(sequence: number, nowMs: number): boolean;
+  /** The packets to ask for now, in ascending order. */
+  due(nowMs: number): number[];
+  readonly stats: Readonly<{ requested: number; recovered: number; abandoned: number }>;
+};
+
+type Missing = { sinceMs: number; askedMs: number; asked: number };
+
+const mostMissing = 512;
+const giveUpMs = 1000;
+const firstRetryMs = 60;
+const [leastRetryMs, mostRetryMs] = [20, 100];
+
+/** A generator without history; the time between two requests follows the measured time from request to arrival. */
+export const createNackGenerator = (): NackGenerator => {
+  const stats = { requested: 0, recovered: 0, abandoned: 0 };
+  const missing = new Map<number, Missing>();
+  let highest: number | undefined;
+  let retryMs = firstRetryMs;
+  const abandonAll = () => {
+    stats.abandoned += missing.size;
+    missing.clear();
+  };
+  const recover = (sequence: number, nowMs: number) => {
+    const entry = missing.get(sequence);
+    if (entry === undefined) return;
+    missing.delete(sequence);
+    if (entry.asked > 0) stats.recovered++;
+    // With more than one request out, it is not known which one this answers (Karn).
+    if (entry.asked !== 1) return;
+    const wanted = 0.875 * retryMs + 0.125 * 1.5 * (nowMs - entry.askedMs);
+    retryMs = Math.min(mostRetryMs, Math.max(leastRetryMs, wanted));
+  };
+  return {
+    stats,
+    received: (sequence, nowMs) => {
+      const previous = highest;
+      highest = Math.max(sequence, previous ?? sequence);
+      if (previous === undefined) return true;
+      if (sequence <= previous) {
+        recover(sequence, nowMs);
+        return true;
+      }
+      if (sequence - previous - 1 + missing.size > mostMissing) {
+        stats.abandoned += sequence - previous - 1;
+        abandonAll();
+        return false;
+      }
+      for (let gap = previous + 1; gap < sequence; gap++) missing.set(gap, { sinceMs: nowMs, askedMs: 0, asked: 0 });
+      return true;
+    },
+    due: (nowMs) => {
+      const sequences: number[] = [];
+      for (const [sequence, entry] of missing) {
+        if (nowMs - entry.sinceMs >= giveUpMs) {
+          missing.delete(sequence);
+          stats.abandoned++;
+        } else if (entry.asked === 0 || nowMs - entry.askedMs >= retryMs) {
+          entry.asked++;
+          entry.askedMs = nowMs;
+          stats.requested++;
+          sequences.push(sequence);
+        }
+      }
+      return sequences;
+    },
+  };
+};
