@@ -1,0 +1,55 @@
+/** What `weir` can do. Each command is loaded when it is asked for, so that `weir help` needs no service. */
+type Command = { summary: string; usage: string; run: (args: string[]) => Promise<void> };
+
+const service = (entry: string, summary: string): Command => ({
+  summary,
+  usage: '[--config FILE] [--section.key=value …]',
+  // The service's own main file reads the flags.
+  run: async (args) => {
+    process.argv.splice(2, process.argv.length, ...args);
+    await import(entry);
+  },
+});
+
+const help = async (): Promise<void> => {
+  const names = Object.keys(commands);
+  const width = Math.max(...names.map((name) => name.length));
+  const lines = names.map((name) => `  ${name.padEnd(width)}  ${commands[name]?.summary}`);
+  const usage = names
+    .filter((name) => commands[name]?.usage !== '')
+    .map((name) => `  weir ${name} ${commands[name]?.usage}`);
+  process.stdout.write(
+    `Weir: live video, recorded without losing a second.\n\n${lines.join('\n')}\n\n${usage.join('\n')}\n`,
+  );
+};
+
+/** The commands by name, in the order in which help lists them. */
+export const commands: Record<string, Command> = {
+  up: {
+    summary: 'run everything on this machine: node, recorder, uploader, indexer, gateway, broker',
+    usage: '[--config FILE] [--section.key=value …]',
+    run: async (args) => (await import('./up.ts')).up(args),
+  },
+  publish: {
+    summary: 'send a file or a test pattern to a stream by WHIP',
+    usage: 'FILE | --test-pattern  [--stream NAME] [--url URL] [--token-file FILE] [--duration SECONDS]',
+    run: async (args) => (await import('./publish.ts')).publish(args),
+  },
+  'edge-node': service('@weir/edge-node/main', 'run the edge node alone: WHIP, WHEP, tap'),
+  'recorder-worker': service('@weir/recorder-worker/main', 'run a recorder alone'),
+  uploader: service('@weir/uploader/main', 'run an uploader alone'),
+  indexer: service('@weir/indexer/main', 'run the indexer alone'),
+  gateway: service('@weir/gateway/main', 'run the gateway alone: API, playback, page'),
+  'hash-password': {
+    summary: 'read a password from standard input and print its argon2id hash for weir.toml',
+    usage: '< FILE',
+    run: async () => (await import('./password-hash.ts')).printPasswordHash(),
+  },
+  'config-check': {
+    summary: 'check the configuration and print what is in force, without its secrets',
+    usage: '[--config FILE] [--profile up]',
+    run: async (args) => (await import('./config-check.ts')).checkConfig(args),
+  },
+  version: { summary: 'print the version', usage: '', run: async () => (await import('./version.ts')).printVersion() },
+  help: { summary: 'print this', usage: '', run: help },
+};

@@ -1,0 +1,37 @@
+/** What a first `weir up` makes: directories, secrets, and the account of the administrator. */
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { WeirConfig } from '@weir/contracts';
+import { fileError, hashPassword, loadOrCreateFile, openSecrets, type Secrets, secretsDirectory } from '@weir/runtime';
+
+/** The name of the account that a first start makes. */
+export const ADMIN_NAME = 'admin';
+
+const writable = (path: string): void => {
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+};
+
+/** Makes the administrator's account once; returns its password when it did, for it is kept as a hash only. */
+const makeAdministrator = async (config: WeirConfig): Promise<string | null> => {
+  // 20 characters of 32: a hundred bits, without letters that are read for one another.
+  const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789';
+  const password = [...randomBytes(20)].map((byte) => alphabet[byte % alphabet.length]).join('');
+  const fresh = `${JSON.stringify({ username: ADMIN_NAME, password_hash: await hashPassword(password) })}\n`;
+  const kept = await loadOrCreateFile(join(secretsDirectory(config), 'admin'), () => fresh);
+  return kept === fresh ? password : null;
+};
+
+/** Prepares the data directory; throws the one line that says what cannot be written. */
+export const prepareDataDirectory = async (
+  config: WeirConfig,
+): Promise<{ secrets: Secrets; password: string | null }> => {
+  writable(config.data_dir);
+  const secrets = await openSecrets(config, 'up');
+  return { secrets, password: await makeAdministrator(config) };
+};

@@ -1,0 +1,66 @@
+/**
+ * `weir up`: a supervisor, which does nothing else, and one child each for the edge node, the recorder, and the rest
+ * (broker, uploader, indexer, gateway). Ctrl-C ends recordings; SIGTERM leaves them open, to be continued.
+ */
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  aborted,
+  DEFAULT_CONFIG_FILE,
+  readCommandLine,
+  readWeirConfig,
+  run,
+  secretsDirectory,
+  serviceLog,
+  startSupervisor,
+  stopKind,
+  WeirError,
+} from '@weir/runtime';
+import { banner } from './banner.ts';
+import { writeFirstConfig } from './config-file.ts';
+import { prepareDataDirectory } from './first-start.ts';
+
+const entryOf = (module: string): string => fileURLToPath(import.meta.resolve(module));
+
+const children = (args: readonly string[]) => {
+  const withProfile = ['--profile=up', ...args];
+  return {
+    rest: { name: 'rest', entry: entryOf('./rest-process.ts'), args: withProfile },
+    node: { name: 'edge-node', entry: entryOf('@weir/edge-node/main'), args: withProfile },
+    recorder: { name: 'recorder-worker', entry: entryOf('@weir/recorder-worker/main'), args: withProfile },
+  };
+};
+
+/** Runs everything until it is stopped; prints the addresses once all of it is ready. */
+export const up = (args: readonly string[]): Promise<void> =>
+  run(
+    'up',
+    async (scope, signal, shell) => {
+      const line = { ...readCommandLine(args), profile: 'up' as const };
+      if (line.rest.length > 0) throw new WeirError('config_invalid', `${line.rest[0]}: expected only flags`);
+      const file = line.file ?? DEFAULT_CONFIG_FILE;
+      const isFirst = line.file === undefined && writeFirstConfig(resolve(file));
+      const config = readWeirConfig(line, (text) => process.stderr.write(`weir: ${text}\n`));
+      const log = serviceLog('up', config);
+      shell.useLog(log);
+      const { password } = await prepareDataDirectory(config);
+      const { rest, node, recorder } = children(args);
+      const supervisor = await startSupervisor({
+        groups: [[rest, node], [recorder]],
+        // The recorder ends its recordings while node and index still listen.
+        stopOrder: [['recorder-worker'], ['edge-node'], ['rest']],
+        log,
+        signal,
+      });
+      scope.defer(() => supervisor.stop(stopKind(signal) === 'orderly'), 'supervisor');
+      const addresses = {
+        gatewayPort: Number(supervisor.info('rest').gatewayPort),
+        nodePort: Number(supervisor.info('edge-node').httpPort),
+      };
+      if (isFirst) process.stdout.write(`weir: wrote ${resolve(file)}\n`);
+      process.stdout.write(banner(config, addresses, password, join(secretsDirectory(config), 'api-token')));
+      shell.ready({ ...addresses });
+      await aborted(signal);
+    },
+    { interrupt: 'orderly', closeTimeoutMs: 8_000 },
+  );
