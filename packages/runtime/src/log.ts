@@ -46,22 +46,15 @@ export const createLog = (name: string, options: LogOptions = {}): Log => {
     redact: { paths: [...new Set([...secretNamePaths, ...redact])], censor: '[secret]' },
   };
   const wantsPretty = format === 'pretty' || (format === 'auto' && isTerminal(destination));
-  if (wantsPretty) {
-    const colorize = isTerminal(destination);
-    const sink = destination === undefined ? 1 : { write: destination.write.bind(destination) };
-    return pino(
-      config,
-      // A worker-thread transport would lose the last lines of a process that ends.
-      pretty({
-        sync: true,
-        colorize,
-        ignore: 'pid,hostname',
-        translateTime: 'SYS:HH:MM:ss.l',
-        destination: sink as never,
-      }),
-    );
-  }
-  return destination === undefined ? pino(config) : pino(config, destination);
+  if (!wantsPretty) return destination === undefined ? pino(config) : pino(config, destination);
+  // Not pino's transport: its worker thread would lose the last lines of a process that ends.
+  const show = pretty.prettyFactory({
+    colorize: isTerminal(destination),
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:HH:MM:ss.l',
+  });
+  const sink = destination ?? process.stdout;
+  return pino(config, { write: (line: string) => void sink.write(show(line)) });
 };
 
 /** A logger that says nothing, for tests and tools. */

@@ -77,10 +77,10 @@ const listen = (stop: (kind: StopKind) => void, interrupt: 'orderly' | 'term', f
 /** Ends the process if something forgotten keeps it alive, naming it. */
 const watchTheEnd = (name: string, lingerMs: number): void => {
   setTimeout(() => {
-    const left = process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout');
-    writeLine(`weir ${name}: still alive after close because of ${left.join(', ') || 'a timer'}; ending anyway`);
+    const left = process.getActiveResourcesInfo().filter((kind) => kind !== 'PipeWrap' && kind !== 'TTYWrap');
+    writeLine(`weir ${name}: still alive after close because of ${[...new Set(left)].join(', ')}; ending anyway`);
     // Last resort: everything of ours is closed, and a process that lingers would hold up its supervisor.
-    process.exit(process.exitCode ?? 1);
+    process.exit(process.exitCode ?? 0);
   }, lingerMs).unref();
 };
 
@@ -140,6 +140,8 @@ export const run = async (name: string, main: Main, options: RunOptions = {}): P
     fail,
   };
   const unlisten = listen(stop, interrupt, fail);
+  // Signal handlers do not keep a process alive that waits for nothing but a signal.
+  const hold = setInterval(() => undefined, 0x7fffffff);
   const work = main(scope, controller.signal, shell);
   work.catch(fail);
   try {
@@ -162,6 +164,7 @@ export const run = async (name: string, main: Main, options: RunOptions = {}): P
     process.exitCode = 1;
     log.error({ err: error }, 'close failed');
   }
+  clearInterval(hold);
   unlisten();
   watchTheEnd(name, 2_000);
 };
