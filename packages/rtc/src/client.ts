@@ -146,7 +146,15 @@ const connect = (
     up.reject(new Error(`The connection to ${options.url} is ${state}.`));
     down.resolve(state);
   });
-  const session = signal(peer, options);
+  const session = signal(peer, options).then((remote) => {
+    // The connection's own state does not follow a close_notify of the server.
+    for (const transport of peer.dtlsTransports) {
+      transport.onStateChange.subscribe((state) => {
+        if (state === 'closed') down.resolve(state);
+      });
+    }
+    return remote;
+  });
   const end = async () => {
     clearTimeout(timer);
     const remote = await session.catch(() => undefined);
