@@ -224,6 +224,13 @@ test('a taken port is one line', async () => {
   });
 });
 
+test('takes credentials from the URL, escaped', async () => {
+  const { port } = await broker(0, [{ ...everything, username: 'a b', password: 'p@ss:w/rd' }]);
+  const url = `mqtt://a%20b:p%40ss%3Aw%2Frd@127.0.0.1:${port}`;
+  const client = await connectBus({ url, clientId: 'url', log, required: true });
+  expect(keep(client).connected).toBe(true);
+});
+
 test('takes new users while it runs', async () => {
   const embedded = await broker(0, [site]);
   await expect(bus(embedded.port)).rejects.toMatchObject({ code: 'broker_refused' });

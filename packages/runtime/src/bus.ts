@@ -59,11 +59,9 @@ const encode = (payload: Payload): Buffer => {
 };
 
 const clientOptions = (options: BusOptions): IClientOptions => {
-  const { clientId, username, password, will, connectTimeoutMs = 10_000 } = options;
+  const { clientId, will, connectTimeoutMs = 10_000 } = options;
   return {
     clientId,
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
     ...(will === undefined
       ? {}
       : {
@@ -82,7 +80,17 @@ const clientOptions = (options: BusOptions): IClientOptions => {
 
 const openClient = (options: BusOptions): MqttClient => {
   try {
-    return connect(options.url, clientOptions(options));
+    const url = new URL(options.url);
+    // The library would take `p%40ss` as it stands and stop at a second colon.
+    const username = options.username ?? (decodeURIComponent(url.username) || undefined);
+    const password = options.password ?? (decodeURIComponent(url.password) || undefined);
+    url.username = '';
+    url.password = '';
+    return connect(url.href, {
+      ...clientOptions(options),
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+    });
   } catch (error) {
     const message = `${redactUrl(options.url)} is not an MQTT URL: use mqtt://host:port or mqtts://host:port`;
     throw new WeirError('config_invalid', message, { cause: error });

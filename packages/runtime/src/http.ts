@@ -184,7 +184,8 @@ const buildApp = ({ log, bodyLimit = 1_048_576 }: HttpOptions): HttpApp =>
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    // The framework's own 503 is no problem document; what comes in on an open connection is still answered.
+    return503OnClosing: false,
     frameworkErrors: onError as never,
     routerOptions: { maxParamLength: 512 },
   }).withTypeProvider<ZodTypeProvider>();
