@@ -1,4 +1,5 @@
-import { matchesPattern, type PublishedTrack } from '@weir/contracts';
+import { matchesPattern } from '@weir/contracts';
+import type { PublishedTrack } from '@weir/rtc';
 import { type Stream, trackOf } from './stream.ts';
 
 const VIDEO: readonly string[] = ['H264', 'H265', 'VP9', 'AV1'];

@@ -1,12 +1,18 @@
-/** A WHIP or WHEP peer connection as the rest of the node sees it. */
-export type Session = {
+import type { PublisherStats, ViewerStats } from '@weir/rtc';
+
+type Base = {
   /** 128 random bits in hexadecimal: whoever knows it and owns it may end it. */
   readonly id: string;
   readonly stream: string;
-  readonly role: 'publish' | 'subscribe';
   readonly createdMs: number;
-  /** The subject of the identity that made it. */
+  /** Kind and subject of the identity that made it. */
   readonly owner: string;
-  readonly state: 'new' | 'connecting' | 'connected' | 'closed';
-  close(reason: string): void;
+  readonly answer: string;
+  close(): void;
 };
+
+/** A WHIP peer connection as the rest of the node sees it. */
+export type PublishSession = Base & { readonly role: 'publish'; stats(): PublisherStats; requestKeyFrame(): void };
+/** A WHEP peer connection as the rest of the node sees it. */
+export type ViewSession = Base & { readonly role: 'subscribe'; stats(): ViewerStats };
+export type Session = PublishSession | ViewSession;

@@ -17,6 +17,8 @@ export type StreamMedia = {
   readonly ring: Ring | null;
   readonly packets: number;
   readonly bytes: number;
+  /** Packets that left rings before they were durable. */
+  readonly overflowed: number;
   /** Connections that read the stream now. */
   readonly readers: number;
   /** A publication begins. */
@@ -56,6 +58,7 @@ export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: Stream
   let ring: Ring | null = null;
   let packets = 0;
   let bytesIn = 0;
+  let overflowedBefore = 0;
   const publicationFrame = () => encodeJsonFrame({ kind: 'publication', publication });
   const tell = (frame: Uint8Array, kind: 'signal' | 'packet') => {
     for (const reader of readers) reader.frame(frame, kind);
@@ -82,6 +85,9 @@ export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: Stream
     },
     get bytes() {
       return bytesIn;
+    },
+    get overflowed() {
+      return overflowedBefore + (ring?.overflowed ?? 0);
     },
     get readers() {
       return readers.size;
@@ -121,6 +127,7 @@ export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: Stream
       if (publication !== null) ring.begin(publicationFrame(), isKeyed, clock.monotonicMs());
     },
     release() {
+      overflowedBefore += ring?.overflowed ?? 0;
       ring = null;
     },
     read(reader) {

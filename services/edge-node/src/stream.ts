@@ -1,14 +1,14 @@
-import type { PublishedTrack, RecordingStarted, TrackKind } from '@weir/contracts';
-import type { Session } from './session.ts';
+import type { RecordingStarted } from '@weir/contracts';
+import type { Fanout, PublishedTrack, TrackKind } from '@weir/rtc';
+import type { PublishSession, ViewSession } from './session.ts';
 import type { StreamMedia } from './stream-media.ts';
 import type { Throttle } from './throttle.ts';
 
-/** Where a stream's publisher stands; the place is taken before its offer is even read, so that two cannot race for it. */
+/** Where a stream's publisher stands. */
 export type Publisher =
   | { kind: 'none' }
-  | { kind: 'taken'; id: string }
-  | { kind: 'connecting'; session: Session; tracks: readonly PublishedTrack[] }
-  | { kind: 'connected'; session: Session; tracks: readonly PublishedTrack[] };
+  | { kind: 'connecting'; session: PublishSession; tracks: readonly PublishedTrack[] }
+  | { kind: 'connected'; session: PublishSession; tracks: readonly PublishedTrack[] };
 
 /**
  * What the node knows of a stream's recording; written by recordings.ts alone. `unservedMs` is since when (monotonic)
@@ -35,7 +35,8 @@ export type Stream = {
   readonly name: string;
   readonly createdMs: number;
   readonly media: StreamMedia;
-  readonly viewers: Map<string, Session>;
+  readonly fanout: Fanout;
+  readonly viewers: Map<string, ViewSession>;
   /** Asks the publisher for a key frame; merged and throttled. */
   readonly keyFrames: Throttle;
   publisher: Publisher;

@@ -1,4 +1,5 @@
 /** The streams of this node: made by their publisher or by an order to record, reaped when nothing holds them. */
+import { createFanout } from '@weir/rtc';
 import type { NodeClock } from './clock.ts';
 import type { RingBounds } from './ring.ts';
 import type { Stream } from './stream.ts';
@@ -9,7 +10,7 @@ import { throttle, timerLater } from './throttle.ts';
 export const KEY_FRAME_INTERVAL_MS = 500;
 const MOST_REMEMBERED = 4_096;
 
-/** What the register needs. `askKeyFrame` reaches the publisher; `changed` is told of every change that others show. */
+/** What the register needs. `askKeyFrame` reaches the publisher. */
 export type StreamsDeps = {
   epoch: string;
   bounds: RingBounds;
@@ -50,6 +51,7 @@ export const createStreams = (deps: StreamsDeps) => {
       name,
       createdMs: clock.now(),
       media: createStreamMedia({ epoch, bounds, clock, startOrdinal: ordinals.start(name) }),
+      fanout: createFanout(),
       viewers: new Map(),
       keyFrames: throttle(() => deps.askKeyFrame(stream), KEY_FRAME_INTERVAL_MS, { clock, later: timerLater }),
       publisher: { kind: 'none' },

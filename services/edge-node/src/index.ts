@@ -1,0 +1,1 @@
+export { type EdgeNode, type EdgeNodeDeps, type EdgeNodeSecrets, openEdgeNode } from './service.ts';
