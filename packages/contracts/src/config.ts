@@ -95,7 +95,11 @@ export const weirConfig = z.strictObject({
     .prefault({}),
   net4mqtt: z
     .strictObject({
-      mqtt_url: z.string().optional().describe('URL of the broker; the embedded one under `weir up`'),
+      mqtt_url: z
+        .string()
+        .optional()
+        .describe('URL of the broker; the embedded one under `weir up`')
+        .meta({ secret: true }),
       username: z.string().optional().describe('user name at the broker, unless it stands in mqtt_url'),
       password: secret().optional().describe('password at the broker'),
       alias: z.string().regex(ALIAS).optional().describe("the node's name in the cluster; default: the host's name"),

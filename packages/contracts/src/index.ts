@@ -1,5 +1,5 @@
-export * from './config-profile.ts';
 export * from './config.ts';
+export * from './config-profile.ts';
 export * from './events.ts';
 export * from './http.ts';
 export * from './names.ts';

@@ -1,0 +1,96 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { freePort, startMosquitto, temporaryDirectory } from '@weir/testkit';
+import { expect, test } from 'vitest';
+import { freePorts, portFlags, startWeir } from './weir-process.ts';
+
+const failedStart = async (directory: string, flags: readonly string[]) => {
+  const weir = startWeir(directory, ['up', ...portFlags(await freePorts()), ...flags]);
+  const code = await weir.end('SIGCONT');
+  return { code, lines: weir.output().trim().split('\n') };
+};
+
+const cases: [string, (directory: string) => Promise<string[]> | string[], RegExp][] = [
+  [
+    'an unknown key',
+    (directory) => {
+      writeFileSync(join(directory, 'weir.toml'), '[recorder]\nauto_stream = ["*"]\n');
+      return [];
+    },
+    /weir\.toml:2: recorder\.auto_stream: no such key; did you mean recorder\.auto_streams\?/,
+  ],
+  ['a bad value', () => ['--recorder.segment_seconds=none'], /recorder\.segment_seconds.*number/],
+  [
+    'a data directory that cannot be made',
+    (directory) => {
+      writeFileSync(join(directory, 'data'), 'a file');
+      return [];
+    },
+    /data.*(cannot write|create)/,
+  ],
+  [
+    'an unreachable database',
+    async () => [
+      `--database.url=postgresql://weir:secret-word@127.0.0.1:${await freePort()}/weir`,
+      '--database.connect_timeout=2',
+    ],
+    /database.*127\.0\.0\.1/,
+  ],
+  [
+    'a bucket that is not there',
+    async () => [
+      '--recorder.storage.type=s3',
+      '--recorder.storage.bucket=missing',
+      '--recorder.storage.region=us-east-1',
+      `--recorder.storage.endpoint=http://127.0.0.1:${await freePort()}`,
+      '--recorder.storage.access_key_id=k',
+      '--recorder.storage.secret_access_key=secret-word',
+    ],
+    /(bucket|storage).*127\.0\.0\.1/,
+  ],
+  [
+    'a bucket inside the spool',
+    (directory) => {
+      mkdirSync(join(directory, 'data/spool/bucket'), { recursive: true });
+      return ['--recorder.storage.root=./data/spool/bucket'];
+    },
+    /spool.*bucket|bucket.*spool/,
+  ],
+];
+
+test.each(cases)('%s stops the start with one line', async (_name, prepare, expected) => {
+  using directory = temporaryDirectory('bad-start');
+  const { code, lines } = await failedStart(directory.path, await prepare(directory.path));
+  expect(code).toBe(1);
+  const told = lines.filter((line) => line.startsWith('weir') && !line.startsWith('weir: wrote'));
+  expect(told).toHaveLength(1);
+  expect(told[0]).toMatch(expected);
+  expect(lines.join('\n')).not.toMatch(/secret-word|^\s+at /m);
+});
+
+test('a port in use stops the start with one line', async () => {
+  using directory = temporaryDirectory('port-in-use');
+  const holder = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => holder.once('listening', resolve));
+  const { port } = holder.address() as { port: number };
+  const { code, lines } = await failedStart(directory.path, [`--gateway.listen=127.0.0.1:${port}`]);
+  holder.close();
+  expect(code).toBe(1);
+  expect(lines.filter((line) => /in use/.test(line))).toHaveLength(1);
+  expect(lines.join('\n')).toContain(String(port));
+});
+
+test('a broker that refuses the password stops the start with one line', async () => {
+  using directory = temporaryDirectory('broker-refused');
+  await using broker = await startMosquitto({ users: { weir: { password: 'right' } } });
+  const { code, lines } = await failedStart(directory.path, [
+    `--net4mqtt.mqtt_url=${broker.url}`,
+    '--net4mqtt.username=weir',
+    '--net4mqtt.password=wrong-word',
+  ]);
+  expect(code).toBe(1);
+  const told = lines.filter((line) => /broker/.test(line) && line.startsWith('weir'));
+  expect(told).toHaveLength(1);
+  expect(lines.join('\n')).not.toContain('wrong-word');
+});

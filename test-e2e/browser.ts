@@ -1,0 +1,57 @@
+/** A person at the page, played by real Chromium with a fake camera. */
+import type { BrowserContext, Page } from 'playwright-core';
+
+/** Opens the page and logs in. */
+export const openPage = async (context: BrowserContext, url: string, password: string): Promise<Page> => {
+  const page = await context.newPage();
+  await page.goto(`${url}/`);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('heading', { name: 'Streams' }).waitFor();
+  return page;
+};
+
+/** Publishes the fake camera as a stream and waits until media flows. */
+export const publishCamera = async (page: Page, stream: string): Promise<void> => {
+  await page.getByLabel('Stream name').fill(stream);
+  await page.getByRole('button', { name: 'Camera' }).click();
+  await page.locator('[data-testid=publish][data-state=connected]').waitFor();
+};
+
+/** Ends the publishing. */
+export const stopPublishing = async (page: Page): Promise<void> => {
+  await page.getByTestId('publish').getByRole('button', { name: 'Stop' }).click();
+};
+
+/** Watches a stream live; resolves once the page shows decoded frames that move on, with how many more came. */
+export const watchLive = async (page: Page, stream: string, frames: number): Promise<void> => {
+  await page.getByTestId(`stream-${stream}`).getByRole('button', { name: 'Watch' }).click();
+  await page.waitForFunction(
+    (wanted) => {
+      const video = document.querySelector<HTMLVideoElement>('[data-testid=live-video]');
+      return (video?.getVideoPlaybackQuality().totalVideoFrames ?? 0) >= wanted;
+    },
+    frames,
+    { timeout: 60_000 },
+  );
+};
+
+/** What a played recording was like at its end. */
+export type Played = { seconds: number; currentTime: number; frames: number; fault: string | null };
+
+/** Plays a listed recording to its end in the page. */
+export const playToEnd = async (page: Page, stream: string): Promise<Played> => {
+  const row = page.locator(`[data-testid^="recording-${stream}-"][data-status=ended]`).first();
+  await row.getByRole('button', { name: 'Play' }).click();
+  await page.locator('[data-testid=recording-video][data-ended=true]').waitFor({ timeout: 120_000 });
+  return page.evaluate(() => {
+    const video = document.querySelector<HTMLVideoElement>('[data-testid=recording-video]');
+    if (video === null) throw new Error('no player');
+    return {
+      seconds: video.duration,
+      currentTime: video.currentTime,
+      frames: video.getVideoPlaybackQuality().totalVideoFrames,
+      fault: document.querySelector('.stage .fault')?.textContent ?? null,
+    };
+  });
+};
