@@ -335,8 +335,10 @@ describe.each(['sqlite', 'postgresql'] as const)('the index on %s', (dialect) =>
     expect((await catalog.commitRows(page(0, rows.slice(0, 3)), narrow)).refused).toEqual([]);
     const { refused } = await catalog.commitRows(page(3, rows.slice(3)), narrow);
     expect(refused.map((row) => row.stamp)).toEqual([1, 2, 3, 4]);
+    expect(await catalog.refusedRows(spoolA)).toHaveLength(4);
     expect(await catalog.commitRows(page(0, rows), everything)).toEqual({ cursor: 4, refused: [] });
     expect(await catalog.playbackDays()).toMatchObject([{ duration_ms: 4000 }]);
+    expect(await catalog.refusedRows(spoolA)).toEqual([]);
   });
 
   test('a directory that another spool holds is refused, and taken under its next name', async () => {

@@ -5,7 +5,7 @@
  */
 import type { AckPage, LedgerRow, RowsPage } from '@weir/contracts';
 import { oneLine } from '@weir/runtime';
-import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm';
 import type { Database, Queries } from './database.ts';
 import { driverError, isRefusedByDatabase } from './database-error.ts';
 import { writeDays } from './day-totals.ts';
@@ -118,6 +118,21 @@ const noteRefusals = async (
     await tx.delete(refusals).where(and(eq(refusals.spool_id, spool), lt(refusals.stamp, oldest.stamp)));
 };
 
+/** Forgets refusals of rows that were taken after all. */
+const forgetRefusals = async (
+  { database }: CommitDeps,
+  tx: Queries,
+  spool: string,
+  rows: readonly LedgerRow[],
+  refused: readonly RefusedRow[],
+): Promise<void> => {
+  const { refusals } = database.tables;
+  const named = new Set(refused.map((row) => row.stamp));
+  const stamps = rows.map((row) => row.stamp).filter((stamp) => !named.has(stamp));
+  if (stamps.length > 0)
+    await tx.delete(refusals).where(and(eq(refusals.spool_id, spool), inArray(refusals.stamp, stamps)));
+};
+
 const uniqueStamps = (refused: readonly RefusedRow[]): RefusedRow[] =>
   [...new Map(refused.map((row) => [row.stamp, row])).values()].sort((a, b) => a.stamp - b.stamp).slice(-MAX_REFUSED);
 
@@ -133,6 +148,7 @@ const commitIn = async (
   if (page.after > before) return { cursor: before, refused: [], missing: true };
   const rows = newestVersions(page.rows);
   const refused = uniqueStamps(await take(deps, tx, page.spool, rows, streamPatterns));
+  await forgetRefusals(deps, tx, page.spool, rows, refused);
   await noteRefusals(deps, tx, page.spool, refused);
   const cursor = Math.max(before, ...rows.slice(-1).map((row) => row.stamp));
   if (cursor > before) await tx.update(spools).set({ cursor }).where(eq(spools.spool_id, page.spool));

@@ -1,0 +1,1 @@
+export { type Indexer, type IndexerDeps, openIndexer } from './service.ts';

@@ -1,0 +1,177 @@
+/**
+ * Keeps the index equal to all spools: rows come by messages, and what these lost is pulled: at the start, when a node
+ * arrives, at a hole, and every `pullEveryMs`. So the broker only makes it fast.
+ */
+import type { Catalog } from '@weir/catalog';
+import { decodeEvent, decodeTopic, type NodeStatus, topicFilter } from '@weir/contracts';
+import { type Bus, type Clock, isAbort, type Log, oneLine } from '@weir/runtime';
+import { type Acknowledge, acknowledge } from './acknowledgement.ts';
+import type { NodeClient } from './node-client.ts';
+import { type KnownNode, type NodeDirectory, readNodeStatus } from './node-directory.ts';
+import { type LaneCounts, openSpoolLane, type SpoolLane } from './spool-lane.ts';
+import { turnstile } from './turnstile.ts';
+
+/** What the replication needs; `bus` is null where there is no broker. */
+export type ReplicationDeps = {
+  catalog: Catalog;
+  directory: NodeDirectory;
+  client: NodeClient;
+  bus: Pick<Bus, 'publish' | 'subscribe'> | null;
+  prefix: string;
+  indexId: string;
+  pullEveryMs: number;
+  log: Log;
+  clock: Clock;
+};
+
+/** The running replication; closing it ends what runs. */
+export type Replication = AsyncDisposable & {
+  readonly counts: LaneCounts & { undecodable: number; droppedSpools: number };
+  spools(): number;
+  /** Resolves when nothing waits and nothing runs. */
+  idle(): Promise<void>;
+};
+
+const maxLanes = 10_000;
+const pullsAtOnce = 8;
+const noteNodeEveryMs = 60_000;
+
+const newCounts = (): Replication['counts'] => ({
+  committedRows: 0,
+  refusedRows: 0,
+  droppedPages: 0,
+  holes: 0,
+  pulledRows: 0,
+  failedPulls: 0,
+  failedCommits: 0,
+  undecodable: 0,
+  droppedSpools: 0,
+});
+
+/** Makes lanes when their spools are first heard of; at most 10,000, the others are counted. */
+const openLanes = (deps: ReplicationDeps, tell: Acknowledge, counts: Replication['counts'], signal: AbortSignal) => {
+  const { catalog, client, directory, indexId, log, clock } = deps;
+  const lanes = new Map<string, SpoolLane>();
+  const inTurn = turnstile(pullsAtOnce);
+  const lane = (spool: string): SpoolLane | null => {
+    const found = lanes.get(spool);
+    if (found !== undefined) return found;
+    if (lanes.size >= maxLanes) {
+      counts.droppedSpools += 1;
+      return null;
+    }
+    const holder = () => directory.holderOf(spool);
+    const made = openSpoolLane(spool, {
+      catalog,
+      client,
+      acknowledge: tell,
+      indexId,
+      holder,
+      inTurn,
+      counts,
+      log,
+      clock,
+      signal,
+    });
+    lanes.set(spool, made);
+    return made;
+  };
+  return { lane, all: () => [...lanes.values()] };
+};
+
+/** Writes nodes into the index: when they come and go, and once a minute. */
+const nodeNotes = ({ catalog, directory, log, clock }: ReplicationDeps) => {
+  const notedMs = new Map<string, number>();
+  return async (status: NodeStatus, isNews: boolean): Promise<void> => {
+    const last = notedMs.get(status.alias);
+    if (!isNews && last !== undefined && clock.now() - last < noteNodeEveryMs) return;
+    notedMs.set(status.alias, clock.now());
+    try {
+      await catalog.noteNode(status, directory.node(status.alias).streamPatterns);
+    } catch (error) {
+      notedMs.delete(status.alias);
+      log.warn({ node: status.alias, reason: oneLine(error) }, 'node not noted');
+    }
+  };
+};
+
+type Lanes = ReturnType<typeof openLanes>;
+
+const followBus = (deps: ReplicationDeps, lanes: Lanes, counts: Replication['counts']) => {
+  const { bus, directory, prefix } = deps;
+  const note = nodeNotes(deps);
+  const onRows = (topic: string, payload: Buffer): void => {
+    const place = decodeTopic(prefix, topic);
+    const event = decodeEvent(payload, 'weir.rows');
+    if (place?.kind !== 'rows' || event === null) {
+      counts.undecodable += 1;
+      return;
+    }
+    directory.onSpool(event.data.spool, place.alias);
+    lanes.lane(event.data.spool)?.offer(event.data, directory.node(place.alias));
+  };
+  const onStatus = async (topic: string, payload: Buffer): Promise<void> => {
+    if (payload.length === 0) return;
+    const place = decodeTopic(prefix, topic);
+    const event = decodeEvent(payload, 'weir.node.status');
+    if (place?.kind !== 'status' || event === null || event.data.alias !== place.alias) {
+      counts.undecodable += 1;
+      return;
+    }
+    const news = directory.onStatus(event.data);
+    if (news === 'arrived') for (const { spool } of event.data.spools) lanes.lane(spool)?.wishPull();
+    if (news !== null) await note(event.data, news !== 'same');
+  };
+  if (bus === null) return Promise.resolve([]);
+  return Promise.all([
+    bus.subscribe(topicFilter(prefix, 'rows'), onRows),
+    bus.subscribe(topicFilter(prefix, 'status'), onStatus),
+  ]);
+};
+
+/** Asks a node of `[[nodes]]` for its spools, as without a broker nothing else tells them. */
+const askSpools = async ({ client, directory, log }: ReplicationDeps, node: KnownNode): Promise<void> => {
+  if (node.url === null) return;
+  try {
+    const status = readNodeStatus(await client.status({ alias: node.alias, url: node.url }));
+    if (status !== null && status.alias === node.alias) directory.onStatus(status);
+  } catch (error) {
+    if (!isAbort(error)) log.debug({ node: node.alias, reason: oneLine(error) }, 'node does not tell its spools');
+  }
+};
+
+const pullForever = async (deps: ReplicationDeps, lanes: Lanes, fixed: readonly string[], signal: AbortSignal) => {
+  const { directory, pullEveryMs, clock } = deps;
+  while (!signal.aborted) {
+    await Promise.all(fixed.map((alias) => askSpools(deps, directory.node(alias))));
+    for (const { spool } of directory.spools()) lanes.lane(spool)?.remindPull();
+    await clock.sleep(pullEveryMs, signal).catch(() => undefined);
+  }
+};
+
+/** Starts the replication: the spools the index knows are asked at once. */
+export const openReplication = async (deps: ReplicationDeps): Promise<Replication> => {
+  const { catalog, directory, bus, prefix, indexId, clock } = deps;
+  const controller = new AbortController();
+  const counts = newCounts();
+  const tell = acknowledge({ bus, prefix, indexId, now: () => clock.now() });
+  const lanes = openLanes(deps, tell, counts, controller.signal);
+  const fixed = directory.nodes().map(({ alias }) => alias);
+  for (const { spool_id, node } of await catalog.spools()) directory.onSpool(spool_id, node);
+  const undo = await followBus(deps, lanes, counts);
+  const pulling = pullForever(deps, lanes, fixed, controller.signal);
+  const idle = async () => {
+    for (const lane of lanes.all()) await lane.idle();
+  };
+  return {
+    counts,
+    spools: () => lanes.all().length,
+    idle,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(undo.map((stop) => stop()));
+      controller.abort();
+      await pulling;
+      await idle();
+    },
+  };
+};

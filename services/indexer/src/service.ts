@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { type Catalog, openCatalog } from '@weir/catalog';
+import { brokerUrl, splitListen } from '@weir/contracts';
+import {
+  type Bus,
+  type Clock,
+  connectBus,
+  createMetrics,
+  loadOrCreateFile,
+  type Metrics,
+  nodeAlias,
+  openHttp,
+  type Scope,
+  type ServiceStart,
+  signGatewayToken,
+  systemClock,
+  WeirError,
+} from '@weir/runtime';
+import { type NodeClient, openNodeClient } from './node-client.ts';
+import { openNodeDirectory } from './node-directory.ts';
+import { openReplication, type Replication } from './replication.ts';
+
+/** What an indexer is made of; whatever it opens goes on the scope. */
+export type IndexerDeps = ServiceStart & { scope: Scope; signal: AbortSignal; clock?: Clock };
+
+/** An indexer that runs: the port of its health and metrics, and its counters for tests. */
+export type Indexer = { port: number; replication: Replication };
+
+const openBus = async ({ config, secrets, profile, scope, signal, log }: IndexerDeps): Promise<Bus | null> => {
+  const url = brokerUrl(config, profile);
+  if (url === null) {
+    log.warn('no broker in [net4mqtt]: only nodes of [[nodes]] are indexed');
+    return null;
+  }
+  const instance = await loadOrCreateFile(join(config.data_dir, 'indexer-id'), () => randomBytes(6).toString('hex'));
+  const clientId = `indexer-${nodeAlias(config)}-${instance.trim()}`;
+  return scope.use(await connectBus({ url, clientId, ...secrets.broker('indexer'), log, signal }), 'bus');
+};
+
+const openIndex = async ({ config, scope, log }: IndexerDeps, clock: Clock): Promise<Catalog> => {
+  const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
+  const options = { url, maxConnections, connectTimeoutSeconds };
+  return scope.use(await openCatalog(options, { now: () => clock.now(), log }), 'index');
+};
+
+const openClient = ({ secrets, signal }: IndexerDeps, clock: Clock): NodeClient => {
+  const { gatewayPrivateKey: privateKey, gatewayPublicKey: publicKey } = secrets;
+  if (privateKey === null)
+    throw new WeirError(
+      'config_invalid',
+      "the indexer needs the gateway's private key: take data_dir/secrets/gateway.key from the gateway, and leave auth.gateway_public_key out",
+    );
+  const tokenFor = (audience: string) =>
+    signGatewayToken(privateKey, publicKey, { subject: 'index', audience }, () => clock.now());
+  return openNodeClient({ tokenFor, signal });
+};
+
+const addMetrics = (metrics: Metrics, { counts, spools }: Replication): void => {
+  const counted: [string, string, () => number][] = [
+    ['committed_rows', 'Ledger rows committed', () => counts.committedRows],
+    ['refused_rows', 'Ledger rows passed without being taken', () => counts.refusedRows],
+    ['pulled_rows', 'Ledger rows that were asked for over HTTP', () => counts.pulledRows],
+    ['dropped_pages', 'Messages with rows dropped because too many waited; pulled later', () => counts.droppedPages],
+    ['holes', 'Messages with rows missing before them', () => counts.holes],
+    ['failed_pulls', 'Pulls that a node did not answer', () => counts.failedPulls],
+    ['failed_commits', 'Commits that failed, mostly because the database was away', () => counts.failedCommits],
+    ['undecodable', 'Messages that are none of ours', () => counts.undecodable],
+    ['dropped_spools', 'Spools beyond the bound', () => counts.droppedSpools],
+  ];
+  for (const [name, help, read] of counted) metrics.counted(`indexer_${name}_total`, help, read);
+  metrics.gauge('indexer_spools', 'Spools that were heard of since the start', [], (gauge) => gauge.set(spools()));
+};
+
+/** Opens the indexer; the database must answer, the broker need not. */
+export const openIndexer = async (deps: IndexerDeps): Promise<Indexer> => {
+  const { config, secrets, scope, log, clock = systemClock } = deps;
+  const client = openClient(deps, clock);
+  const catalog = await openIndex(deps, clock);
+  const bus = await openBus(deps);
+  const replication = scope.use(
+    await openReplication({
+      catalog,
+      directory: openNodeDirectory(config.nodes),
+      client,
+      bus,
+      prefix: config.net4mqtt.topic_prefix,
+      indexId: secrets.indexId,
+      pullEveryMs: config.indexer.pull_seconds * 1000,
+      log,
+      clock,
+    }),
+    'replication',
+  );
+  const metrics = createMetrics('indexer');
+  addMetrics(metrics, replication);
+  const database = async () => {
+    await catalog.ping();
+    return 'ok' as const;
+  };
+  const listen = splitListen(config.indexer.listen);
+  const http = scope.use(
+    openHttp({ name: 'indexer', version: '0.1.0', listen, log, metrics, checks: { database } }),
+    'http',
+  );
+  const { port, url } = await http.listen();
+  log.info({ url, index: secrets.indexId }, 'indexer listens');
+  return { port, replication };
+};
