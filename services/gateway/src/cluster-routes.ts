@@ -9,7 +9,7 @@ import {
 import { type HttpApp, WeirError } from '@weir/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Caller } from './access.ts';
+import { type CallerOf, expiryOf } from './access.ts';
 import type { Cluster } from './cluster.ts';
 import type { LiveFeed } from './live-feed.ts';
 import type { CallNode } from './node-client.ts';
@@ -23,13 +23,13 @@ export type ClusterRouteDeps = {
   feed: LiveFeed;
   routing: NodeRouting;
   callNode: CallNode;
-  callerOf: (request: FastifyRequest) => Caller;
+  callerOf: CallerOf;
   /** Asks the nodes again, for a stream that is not known. */
   lookAgain: () => Promise<void>;
 };
 
-const readAll = { gatewayAccess: { right: 'read', on: 'all' } } as const;
-const readOne = { gatewayAccess: { right: 'read', on: 'stream' } } as const;
+const readAll = { gatewayAccess: { right: 'subscribe', on: 'all' } } as const;
+const readOne = { gatewayAccess: { right: 'subscribe', on: 'stream' } } as const;
 const manageOne = { gatewayAccess: { right: 'admin', on: 'stream' } } as const;
 
 const addRecordRoutes = (app: HttpApp, { routing, callNode }: ClusterRouteDeps): void => {
@@ -104,12 +104,17 @@ export const addClusterRoutes = (app: HttpApp, deps: ClusterRouteDeps): void => 
   );
   app.get(
     '/api/sse/streams',
-    { config: readAll, schema: { summary: 'Streams, nodes and hints of new recordings, as server-sent events' } },
+    {
+      config: readAll,
+      exposeHeadRoute: false,
+      schema: { summary: 'Streams, nodes and hints of new recordings, as server-sent events' },
+    },
     (request, reply) => {
       const headers = Object.fromEntries(
         Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]),
       );
-      feed.attach(reply.raw, headers, callerOf(request).expiresMs ?? undefined);
+      const isUser = callerOf(request).kind === 'user';
+      feed.attach(reply.raw, headers, isUser ? expiryOf(request.headers.authorization) : undefined);
       reply.hijack();
     },
   );

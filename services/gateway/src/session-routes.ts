@@ -1,8 +1,8 @@
 import { MAX_SDP_BYTES } from '@weir/contracts';
-import { type HttpApp, WeirError } from '@weir/runtime';
+import { allows, type HttpApp, type Identity, WeirError } from '@weir/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type Caller, mayDo } from './access.ts';
+import type { CallerOf } from './access.ts';
 import type { NodeAddress } from './cluster.ts';
 import type { CallNode, NodeAnswer } from './node-client.ts';
 import type { NodeRouting } from './node-routing.ts';
@@ -12,13 +12,14 @@ import { streamParams } from './route-params.ts';
 export type SessionRouteDeps = {
   routing: NodeRouting;
   callNode: CallNode;
-  callerOf: (request: FastifyRequest) => Caller;
+  callerOf: CallerOf;
 };
 
-const sessionParams = streamParams.extend({ session: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/) });
+const sessionParams = streamParams.extend({ session: z.string() });
+const sessionName = /^[A-Za-z0-9_-]{1,128}$/;
 
 const passedUp = ['content-type', 'if-match', 'accept'];
-const passedDown = ['content-type', 'etag', 'accept-patch', 'accept-post', 'allow', 'link', 'retry-after'];
+const passedDown = ['content-type', 'etag', 'accept-patch', 'accept-post', 'allow', 'retry-after'];
 
 const headersUp = (request: FastifyRequest): Record<string, string> =>
   Object.fromEntries(
@@ -45,14 +46,41 @@ export const passAnswer = (node: NodeAddress, answer: NodeAnswer, reply: Fastify
     const value = answer.headers.get(name);
     if (value !== null) reply.header(name, value);
   }
+  // One header for each ICE server (RFC 9725 §4.6); fetch has joined them.
+  const links = answer.headers.get('link')?.split(/,\s*(?=<)/);
+  if (links !== undefined) reply.header('link', links);
   return reply.code(answer.status).send(answer.body.length === 0 ? undefined : Buffer.from(answer.body));
 };
 
-const sdpOf = (request: FastifyRequest): string => {
-  if (typeof request.body === 'string' && request.body !== '') return request.body;
-  if (request.body === undefined || request.body === '')
-    throw new WeirError('invalid_body', 'the body is empty: send an SDP offer as application/sdp');
-  throw new WeirError('unsupported_media_type', 'expected application/sdp');
+const answerOptions = (reply: FastifyReply, methods: string): FastifyReply =>
+  reply
+    .header('allow', methods)
+    .header('access-control-allow-methods', methods)
+    .header('access-control-allow-headers', 'Authorization, Content-Type, If-Match')
+    .header('access-control-max-age', '86400')
+    .code(200)
+    .send();
+
+/**
+ * Lets pages of other origins publish and play, as WHIP clients in browsers need; refusals too must be readable, so
+ * this goes before the guard. Tokens travel in a header that no browser adds by itself.
+ */
+export const allowOrigins = (app: HttpApp): void => {
+  app.addHook('onRequest', async (request, reply) => {
+    if (!/^\/(?:whip|whep|session)\//.test(request.url)) return;
+    reply.header('access-control-allow-origin', '*');
+    reply.header('access-control-expose-headers', 'Location, ETag, Link, Accept-Patch, Retry-After');
+  });
+};
+
+/** The body as text of the type that the route takes, its parameters aside. */
+const textOf = (request: FastifyRequest, type: 'application/sdp' | 'application/trickle-ice-sdpfrag'): string => {
+  const { body, headers } = request;
+  if (body === undefined || body === '') throw new WeirError('invalid_body', `the body is empty: send ${type}`);
+  const given = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase();
+  if (given !== type || typeof body !== 'string')
+    throw new WeirError('unsupported_media_type', `got ${given}, expected ${type}`);
+  return body;
 };
 
 /** Sends an offer to a node and remembers whose the session is. */
@@ -62,7 +90,12 @@ const offer = async (
   reply: FastifyReply,
   { node, path, stream }: { node: NodeAddress; path: string; stream: string },
 ): Promise<FastifyReply> => {
-  const answer = await callNode(node, { method: 'POST', path, headers: headersUp(request), body: sdpOf(request) });
+  const answer = await callNode(node, {
+    method: 'POST',
+    path,
+    headers: headersUp(request),
+    body: textOf(request, 'application/sdp'),
+  });
   const location = locationOf(answer, stream);
   if (answer.status === 201 && location === null)
     throw new WeirError(
@@ -79,8 +112,8 @@ const offer = async (
 const addEndpoints = (app: HttpApp, deps: SessionRouteDeps): void => {
   const { routing } = deps;
   const sdp = { consumes: 'application/sdp', params: streamParams };
-  const publish = { right: 'write', on: 'stream' } as const;
-  const play = { right: 'read', on: 'stream' } as const;
+  const publish = { right: 'publish', on: 'stream' } as const;
+  const play = { right: 'subscribe', on: 'stream' } as const;
 
   app.post(
     '/whip/:stream',
@@ -91,13 +124,13 @@ const addEndpoints = (app: HttpApp, deps: SessionRouteDeps): void => {
     },
     async (request, reply) => {
       const { stream } = request.params;
-      sdpOf(request);
+      textOf(request, 'application/sdp');
       const node = await routing.forPublisher(stream);
       try {
         return await offer(deps, request, reply, { node, path: `/whip/${stream}`, stream });
-      } catch (error) {
-        routing.notPlaced(stream);
-        throw error;
+      } finally {
+        // A node that refused the offer as such may well be asked again; one that could not take it should not.
+        if (reply.statusCode >= 500 || !reply.sent) routing.notPlaced(stream);
       }
     },
   );
@@ -110,7 +143,7 @@ const addEndpoints = (app: HttpApp, deps: SessionRouteDeps): void => {
     },
     async (request, reply) => {
       const { stream } = request.params;
-      sdpOf(request);
+      textOf(request, 'application/sdp');
       return offer(deps, request, reply, { node: await routing.forStream(stream), path: `/whep/${stream}`, stream });
     },
   );
@@ -118,14 +151,13 @@ const addEndpoints = (app: HttpApp, deps: SessionRouteDeps): void => {
     ['/whip/:stream', publish],
     ['/whep/:stream', play],
   ] as const) {
-    const schema = { params: streamParams, hide: true };
-    app.options(url, { schema }, async (_request, reply) =>
-      reply.code(200).header('accept-post', 'application/sdp').header('allow', 'POST, GET, HEAD, OPTIONS').send(),
+    const route = { schema: { params: streamParams, hide: true }, config: { gatewayAccess: access } };
+    app.options(url, route, async (_request, reply) =>
+      answerOptions(reply.header('accept-post', 'application/sdp'), 'POST, GET, HEAD, OPTIONS'),
     );
     // RFC 9725 §4.2 wants 2xx without content; HEAD of a WHEP endpoint is how a player finds out what it is.
-    app.get(url, { schema, config: { gatewayAccess: access } }, async (_request, reply) =>
-      reply.code(200).type('application/sdp').send(''),
-    );
+    app.get(url, { ...route, exposeHeadRoute: false }, async (_request, reply) => reply.code(204).send());
+    app.head(url, route, async (_request, reply) => reply.code(200).type('application/sdp').send());
   }
 };
 
@@ -134,9 +166,10 @@ export const addSessionRoutes = (app: HttpApp, deps: SessionRouteDeps): void => 
   const { routing, callNode, callerOf } = deps;
   addEndpoints(app, deps);
 
-  const nodeOf = async (caller: Caller, stream: string, session: string): Promise<NodeAddress> => {
+  const nodeOf = async (caller: Identity, stream: string, session: string): Promise<NodeAddress> => {
+    if (!sessionName.test(session)) throw new WeirError('session_not_found');
     const { node, maker } = await routing.forSession(stream, session);
-    if (maker !== caller.subject && !mayDo(caller, 'admin', stream))
+    if (maker !== caller.subject && !allows(caller, 'admin', stream))
       throw new WeirError('forbidden', 'only who made the session, or who may manage the stream, may change it');
     return node;
   };
@@ -156,7 +189,7 @@ export const addSessionRoutes = (app: HttpApp, deps: SessionRouteDeps): void => 
       const { stream, session } = request.params;
       const node = await nodeOf(callerOf(request), stream, session);
       const { method } = request;
-      const body = method === 'PATCH' ? { body: sdpOf(request) } : {};
+      const body = method === 'PATCH' ? { body: textOf(request, 'application/trickle-ice-sdpfrag') } : {};
       const path = `/session/${stream}/${session}`;
       const answer = await callNode(node, { method, path, headers: headersUp(request), ...body });
       if (answer.status === 404 || (method === 'DELETE' && answer.status < 300)) routing.forget(session);
@@ -164,11 +197,7 @@ export const addSessionRoutes = (app: HttpApp, deps: SessionRouteDeps): void => 
     },
   });
   app.options('/session/:stream/:session', { schema: { params: sessionParams, hide: true } }, async (_request, reply) =>
-    reply
-      .code(200)
-      .header('accept-patch', 'application/trickle-ice-sdpfrag')
-      .header('allow', 'PATCH, DELETE, GET, HEAD, OPTIONS')
-      .send(),
+    answerOptions(reply.header('accept-patch', 'application/trickle-ice-sdpfrag'), 'PATCH, DELETE, GET, HEAD, OPTIONS'),
   );
   app.get(
     '/session/:stream/:session',

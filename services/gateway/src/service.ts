@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Bucket } from '@weir/bucket';
+import { type Catalog, openCatalog } from '@weir/catalog';
+import { brokerUrl, splitListen } from '@weir/contracts';
+import {
+  type Bus,
+  connectBus,
+  createAuthenticator,
+  createMetrics,
+  type HttpApp,
+  loadOrCreateFile,
+  nodeAlias,
+  openHttp,
+  type Scope,
+  type ServiceStart,
+  signGatewayToken,
+  WeirError,
+} from '@weir/runtime';
+import { addAbsentRoutes } from './absent-routes.ts';
+import { guard } from './access.ts';
+import { loadAccounts } from './accounts.ts';
+import { openCluster } from './cluster.ts';
+import { openClusterFeed } from './cluster-feed.ts';
+import { addClusterRoutes } from './cluster-routes.ts';
+import { openLiveFeed } from './live-feed.ts';
+import { addLoginRoutes } from './login-routes.ts';
+import { loginThrottle } from './login-throttle.ts';
+import { type CallNode, openNodeClient } from './node-client.ts';
+import { openNodeRouting } from './node-routing.ts';
+import { addObjectRoutes } from './object-routes.ts';
+import { openStorage } from './object-storage.ts';
+import { addPageRoutes, setSecurityHeaders } from './page-routes.ts';
+import { addPlaybackRoutes } from './playback-routes.ts';
+import { addPresignRoutes } from './presign-routes.ts';
+import { addSessionRoutes, allowOrigins } from './session-routes.ts';
+
+/** What a gateway is made of; whatever it opens goes on the scope. */
+export type GatewayDeps = ServiceStart & {
+  scope: Scope;
+  signal: AbortSignal;
+  now?: () => number;
+  /** Where the built page lies; default the one of this package. */
+  pageDirectory?: string;
+};
+
+/** A gateway that listens: its port, and its base URL on this machine; `app` for tests. */
+export type Gateway = { port: number; url: string; app: HttpApp };
+
+const openBus = async ({ config, secrets, profile, scope, signal, log }: GatewayDeps): Promise<Bus | null> => {
+  const url = brokerUrl(config, profile);
+  if (url === null) {
+    log.warn('no broker in [net4mqtt]: only nodes of [[nodes]] are seen');
+    return null;
+  }
+  const instance = await loadOrCreateFile(join(config.data_dir, 'gateway-id'), () => randomBytes(6).toString('hex'));
+  const clientId = `gateway-${nodeAlias(config)}-${instance.trim()}`;
+  return scope.use(
+    await connectBus({ url, clientId, ...secrets.broker('gateway'), log, signal, required: true }),
+    'bus',
+  );
+};
+
+const openIndex = async ({ config, scope, log }: GatewayDeps, now: () => number): Promise<Catalog> => {
+  const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
+  return scope.use(await openCatalog({ url, maxConnections, connectTimeoutSeconds }, { now, log }), 'index');
+};
+
+const openNodes = ({ secrets, signal }: GatewayDeps, now: () => number): CallNode => {
+  const { gatewayPrivateKey: privateKey, gatewayPublicKey: publicKey } = secrets;
+  if (privateKey === null)
+    throw new WeirError(
+      'config_invalid',
+      'the gateway has no private key: it belongs into data_dir/secrets, where the start makes it',
+    );
+  const tokenFor = (audience: string) => signGatewayToken(privateKey, publicKey, { subject: 'gateway', audience }, now);
+  return openNodeClient(tokenFor, signal);
+};
+
+/** Asks at most once a second, however often it is called. */
+const sparingly = (check: () => Promise<void>, now: () => number): (() => Promise<'ok'>) => {
+  let last: Promise<void> = Promise.resolve();
+  let askedMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (now() - askedMs >= 1_000) {
+      askedMs = now();
+      last = check();
+    }
+    await last;
+    return 'ok';
+  };
+};
+
+const openCore = async (deps: GatewayDeps, now: () => number) => {
+  const { config, secrets, scope, log } = deps;
+  const callNode = openNodes(deps, now);
+  const catalog = await openIndex(deps, now);
+  const bucket: Bucket = scope.use(await openStorage(config.recorder.storage, { ...secrets, now }), 'bucket');
+  const bus = await openBus(deps);
+  const cluster = openCluster(config.nodes, now);
+  const live = scope.use(openLiveFeed(cluster, now), 'live feed');
+  const feed = scope.use(
+    await openClusterFeed({
+      cluster,
+      bus,
+      prefix: config.net4mqtt.topic_prefix,
+      callNode,
+      log,
+      now,
+      onIndexed: live.playbackChanged,
+    }),
+    'cluster feed',
+  );
+  return { callNode, catalog, bucket, cluster, live, feed, routing: openNodeRouting(cluster, feed, now) };
+};
+
+type Core = Awaited<ReturnType<typeof openCore>>;
+
+const addRoutes = async (
+  app: HttpApp,
+  deps: GatewayDeps,
+  core: Core,
+  now: () => number,
+  throttle: ReturnType<typeof loginThrottle>,
+) => {
+  const { config, secrets, log } = deps;
+  const { callNode, catalog, bucket, cluster, live, feed, routing } = core;
+  if (!config.auth.enabled) log.warn('[auth] enabled = false: everybody may do everything here');
+  const tokens = [...config.auth.tokens, { secret: secrets.apiToken, subject: 'api-token' }];
+  setSecurityHeaders(app);
+  allowOrigins(app);
+  const authenticator = createAuthenticator({ tokens, jwtSecret: secrets.jwtSecret, now });
+  const callerOf = guard(app, config.auth.enabled ? authenticator : null);
+  const bucketSigning = config.recorder.storage.type === 'fs' ? secrets.bucketSigning : null;
+  const checkPassword = await loadAccounts(config, log);
+  addSessionRoutes(app, { routing, callNode, callerOf });
+  addClusterRoutes(app, { cluster, feed: live, routing, callNode, callerOf, lookAgain: feed.lookAgain });
+  addPlaybackRoutes(app, { catalog, bucket });
+  addObjectRoutes(app, { bucket, catalog, callerOf, bucketSigning, now });
+  addPresignRoutes(app, {
+    bucket,
+    catalog,
+    callerOf,
+    baseUrlOf: (request) => config.gateway.public?.replace(/\/+$/, '') ?? `${request.protocol}://${request.host}`,
+  });
+  addLoginRoutes(app, { checkPassword, throttle, jwtSecret: secrets.jwtSecret, now, log });
+  addAbsentRoutes(app);
+  addPageRoutes(app, deps.pageDirectory ?? join(import.meta.dirname, '../page/dist'));
+};
+
+/** Opens the gateway: index, bucket and broker are asked first, and each failure is one line. */
+export const openGateway = async (deps: GatewayDeps): Promise<Gateway> => {
+  const { config, scope, log, now = Date.now } = deps;
+  const core = await openCore(deps, now);
+  const throttle = loginThrottle(now);
+  const metrics = createMetrics('gateway');
+  metrics.counted(
+    'gateway_cluster_dropped_total',
+    'Nodes and streams beyond the bounds',
+    () => core.cluster.counts.dropped,
+  );
+  metrics.counted(
+    'gateway_alias_conflicts_total',
+    'Statuses of a second node of one alias',
+    () => core.cluster.counts.aliasConflicts,
+  );
+  metrics.counted('gateway_undecodable_total', 'Messages that are none of ours', () => core.feed.counts.undecodable);
+  metrics.counted(
+    'gateway_unanswered_total',
+    'Questions to nodes without an answer',
+    () => core.feed.counts.unanswered,
+  );
+  metrics.counted(
+    'gateway_feed_dropped_total',
+    'Clients of the live feed that were too slow',
+    () => core.live.counts.dropped,
+  );
+  metrics.counted(
+    'gateway_sessions_forgotten_total',
+    'Sessions pushed out of the table',
+    () => core.routing.counts.forgotten,
+  );
+  metrics.counted('gateway_throttle_evicted_total', 'Entries pushed out of the login throttle', throttle.evicted);
+  metrics.gauge('gateway_feed_clients', 'Clients of the live feed', [], (gauge) => gauge.set(core.live.clients()));
+  const http = openHttp({
+    name: 'gateway',
+    version: '0.1.0',
+    listen: splitListen(config.gateway.listen),
+    log,
+    cors: config.gateway.cors,
+    metrics,
+    checks: {
+      database: async () => {
+        await core.catalog.ping();
+        return 'ok';
+      },
+      bucket: sparingly(() => core.bucket.check(), now),
+    },
+  });
+  scope.use(http, 'http');
+  await addRoutes(http.app, deps, core, now, throttle);
+  const { port, url } = await http.listen();
+  log.info({ url }, 'gateway listens');
+  return { port, url, app: http.app };
+};
