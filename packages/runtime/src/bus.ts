@@ -26,7 +26,7 @@ export type BusOptions = {
   log: Log;
   /** Ends the wait for a required broker. */
   signal?: AbortSignal;
-  /** True: a broker that refuses or does not answer fails the start. Default: connect in the background, for ever. */
+  /** True: a broker that does not answer fails the start. One that refuses the credentials always does. */
   required?: boolean;
   connectTimeoutMs?: number;
   /** Most messages of QoS 1 that wait; default 1,000. */
@@ -51,6 +51,7 @@ export type Bus = AsyncDisposable & {
 };
 
 const maxSocketBytes = 4 * 1024 * 1024;
+const firstAnswerMs = 1_000;
 
 const encode = (payload: Payload): Buffer => {
   if (Buffer.isBuffer(payload)) return payload;
@@ -144,6 +145,18 @@ const firstConnect = async (client: MqttClient, options: BusOptions, url: string
   }
 };
 
+/** Fails if the broker's first answer refuses us; goes on in the background when there is none within a second. */
+const firstAnswer = async (client: MqttClient, url: string): Promise<void> => {
+  const { promise, resolve } = Promise.withResolvers<WeirError | null>();
+  client.once('connect', () => resolve(null));
+  client.once('error', (error) => resolve(connectError(error, url)));
+  client.once('close', () => resolve(null));
+  const fault = await within(promise, firstAnswerMs, () => new Error('late')).catch(() => null);
+  if (fault?.code !== 'broker_refused') return;
+  client.end(true);
+  throw fault;
+};
+
 const close = async (client: MqttClient, isIdle: () => boolean, giveUp: () => void): Promise<void> => {
   const deadline = performance.now() + 1_000;
   while (client.connected && !isIdle() && performance.now() < deadline)
@@ -153,7 +166,10 @@ const close = async (client: MqttClient, isIdle: () => boolean, giveUp: () => vo
   await within(client.endAsync(!client.connected), 1_000, () => new Error('late')).catch(() => client.end(true));
 };
 
-/** Connects to a broker and stays connected with jittered delays of at most 5 s. Fails only if the broker is `required`. */
+/**
+ * Connects to a broker and stays connected with jittered delays of at most 5 s. Fails if the broker refuses the
+ * credentials, or is `required` and does not answer.
+ */
 export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const { log, queueLimit = 1_000, maxPayloadBytes = 65_536, random = Math.random } = options;
   const url = redactUrl(options.url);
@@ -187,7 +203,7 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
     for (const callback of callbacks) callback();
     queue.pump();
   });
-  if (options.required === true) await firstConnect(client, options, url);
+  await (options.required === true ? firstConnect(client, options, url) : firstAnswer(client, url));
 
   const publishAtOnce = (topic: string, payload: Buffer, retain: boolean): Promise<boolean> => {
     if (!client.connected || client.stream.writableLength > maxSocketBytes) {
