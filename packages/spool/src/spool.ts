@@ -14,7 +14,7 @@
  * 6. One recorder process per spool, by a lock that dies with it. A stream has at most one recording that is not ended.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type IndexCursor, indexCursor } from './index-cursor.ts';
 import { type LedgerDatabase, openLedgerDatabase, type SpoolClock } from './ledger-database.ts';
@@ -88,7 +88,8 @@ export const openSpool = (dir: string, clock: Partial<SpoolClock> = {}): Spool =
 /** Opens the ledger of the spool at `dir` without the lock. Throws SpoolError `spool_missing` where there is none yet. */
 export const openLedger = (dir: string, clock: Partial<SpoolClock> = {}): Ledger => {
   const path = join(dir, 'ledger.db');
-  if (!existsSync(path)) {
+  // Empty is the ledger that its recorder is just making: whoever opened it now could keep WAL mode from being set.
+  if (!existsSync(path) || statSync(path).size === 0) {
     throw new SpoolError('spool_missing', `${dir} has no ledger: the recorder makes it when it starts`);
   }
   const ledger = openLedgerDatabase(path, clockOf(clock), false);

@@ -68,6 +68,27 @@ test('what another holder has leased is not offered until the lease runs out', (
   expect(t.ledger.uploadWork(1)).toEqual([item]);
 });
 
+test('a holder that was killed gives up what it held when it is back, and nothing of others', () => {
+  using t = openTestSpool();
+  startTestRecording(t.spool, 'cam-1');
+  const [video, audio] = t.ledger.uploadWork(2);
+  if (video === undefined || audio === undefined) throw new Error('no work');
+  t.ledger.lease(video, 'a', t.clock.ms + 1000);
+  t.ledger.lease(audio, 'b', t.clock.ms + 1000);
+  t.ledger.releaseAll('a');
+  expect(t.ledger.uploadWork(2)).toEqual([video]);
+});
+
+test('the oldest segment that waits tells how far behind the bucket is', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  expect(t.ledger.oldestWaitingMs()).toBeNull();
+  storeTestInits(t.ledger, id);
+  for (const n of [1, 2]) t.spool.closeSegment(id, testSegment(n));
+  t.ledger.markSegmentStored(id, 1);
+  expect(t.ledger.oldestWaitingMs()).toBe(testSegment(2).start_ms);
+});
+
 test('indexed is what the cursor told covers and the index did not refuse', () => {
   using t = openTestSpool();
   const id = startTestRecording(t.spool, 'cam-1');

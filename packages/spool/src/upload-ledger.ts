@@ -46,9 +46,13 @@ export type UploadLedger = {
   uploadWork(limit: number): UploadItem[];
   /** How many segments wait, and their bytes. */
   backlog(): { segments: number; bytes: number };
+  /** Start of the oldest segment that waits, in wall milliseconds; null when none does. */
+  oldestWaitingMs(): number | null;
   /** Takes or renews the lease of an object; false while another holder has it. */
   lease(item: LeaseItem, holder: string, untilMs: number): boolean;
   release(item: LeaseItem, holder: string): void;
+  /** Gives up every lease of a holder: what its process held when it was killed. */
+  releaseAll(holder: string): void;
   /** The bucket confirmed bytes and hash of an init file. */
   markInitStored(init: Pick<UploadInit, 'recordingId' | 'period' | 'track'>): void;
   /** The bucket confirmed every file of a segment; false while an init file of it is not stored. Withdraws its gap. */
@@ -147,18 +151,20 @@ const leaseKeeper = ({ db, now, transaction }: LedgerDatabase) => {
     on conflict (item) do update set holder = excluded.holder, until_ms = excluded.until_ms
     where leases.holder = excluded.holder or leases.until_ms <= :now`);
   const drop = db.prepare('delete from leases where item = ? and holder = ?');
+  const dropAll = db.prepare('delete from leases where holder = ?');
   return {
     lease: (item: LeaseItem, holder: string, untilMs: number): boolean =>
       transaction(
         () => take.run({ item: itemKey(item), holder, until: Math.floor(untilMs), now: Math.floor(now()) }).changes > 0,
       ),
     release: (item: LeaseItem, holder: string): void => void drop.run(itemKey(item), holder),
+    releaseAll: (holder: string): void => void dropAll.run(holder),
   };
 };
 
 const remoteWriter = (
   ledger: LedgerDatabase,
-): Omit<UploadLedger, 'uploadWork' | 'backlog' | 'lease' | 'release' | 'moveRecordDir'> => {
+): Pick<UploadLedger, 'markInitStored' | 'markSegmentStored' | 'markRefused' | 'markMissing'> => {
   const { db, nextStamp, transaction } = ledger;
   const initWhere = 'recording_id = :id and track = :track and period = :period';
   const segmentWhere = 'recording_id = :id and number = :number';
@@ -232,9 +238,12 @@ const recordMover = (ledger: LedgerDatabase, rows: LedgerRows) => {
 export const uploadLedger = (ledger: LedgerDatabase, rows: LedgerRows, root: string): UploadLedger => {
   const waiting = ledger.db.prepare(`select count(distinct s.seq) as segments, coalesce(sum(t.bytes), 0) as bytes
     from segments s join segment_tracks t on t.segment = s.seq where s.remote = 'none' and s.local = 'present'`);
+  const oldest = ledger.db.prepare(`select start_ms from segments where remote = 'none' and local = 'present'
+    order by seq limit 1`);
   return {
     uploadWork: workReader(ledger, rows, root),
     backlog: () => ({ ...waiting.get() }) as { segments: number; bytes: number },
+    oldestWaitingMs: () => (oldest.get() as { start_ms: number } | undefined)?.start_ms ?? null,
     ...leaseKeeper(ledger),
     ...remoteWriter(ledger),
     moveRecordDir: recordMover(ledger, rows),
