@@ -1,4 +1,4 @@
-import { WeirError, within } from '@weir/runtime';
+import { isWeirError, WeirError, within } from '@weir/runtime';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import type { Database, OpenOptions, Queries } from './database.ts';
@@ -72,7 +72,9 @@ export const openPostgres = async (url: PostgresUrl, options: OpenOptions): Prom
     await guarded(() => migrate(client, place, options.now));
   } catch (error) {
     await close();
-    throw error;
+    if (!isWeirError(error, 'database_unavailable')) throw error;
+    const message = `${error.message}: check [database] url, and that the server runs`;
+    throw new WeirError('database_unavailable', message, { cause: error.cause });
   }
   const queries = drizzle(client);
   return {
