@@ -7,7 +7,6 @@ import {
   type Bus,
   connectBus,
   createAuthenticator,
-  createMetrics,
   type HttpApp,
   loadOrCreateFile,
   nodeAlias,
@@ -23,6 +22,7 @@ import { loadAccounts } from './accounts.ts';
 import { openCluster } from './cluster.ts';
 import { openClusterFeed } from './cluster-feed.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
+import { gatewayMetrics } from './gateway-metrics.ts';
 import { openLiveFeed } from './live-feed.ts';
 import { addLoginRoutes } from './login-routes.ts';
 import { loginThrottle } from './login-throttle.ts';
@@ -98,7 +98,7 @@ const openCore = async (deps: GatewayDeps, now: () => number) => {
   const bucket: Bucket = scope.use(await openStorage(config.recorder.storage, { ...secrets, now }), 'bucket');
   const bus = await openBus(deps);
   const cluster = openCluster(config.nodes, now);
-  const live = scope.use(openLiveFeed(cluster, now), 'live feed');
+  const live = openLiveFeed(cluster, now);
   const feed = scope.use(
     await openClusterFeed({
       cluster,
@@ -153,35 +153,7 @@ export const openGateway = async (deps: GatewayDeps): Promise<Gateway> => {
   const { config, scope, log, now = Date.now } = deps;
   const core = await openCore(deps, now);
   const throttle = loginThrottle(now);
-  const metrics = createMetrics('gateway');
-  metrics.counted(
-    'gateway_cluster_dropped_total',
-    'Nodes and streams beyond the bounds',
-    () => core.cluster.counts.dropped,
-  );
-  metrics.counted(
-    'gateway_alias_conflicts_total',
-    'Statuses of a second node of one alias',
-    () => core.cluster.counts.aliasConflicts,
-  );
-  metrics.counted('gateway_undecodable_total', 'Messages that are none of ours', () => core.feed.counts.undecodable);
-  metrics.counted(
-    'gateway_unanswered_total',
-    'Questions to nodes without an answer',
-    () => core.feed.counts.unanswered,
-  );
-  metrics.counted(
-    'gateway_feed_dropped_total',
-    'Clients of the live feed that were too slow',
-    () => core.live.counts.dropped,
-  );
-  metrics.counted(
-    'gateway_sessions_forgotten_total',
-    'Sessions pushed out of the table',
-    () => core.routing.counts.forgotten,
-  );
-  metrics.counted('gateway_throttle_evicted_total', 'Entries pushed out of the login throttle', throttle.evicted);
-  metrics.gauge('gateway_feed_clients', 'Clients of the live feed', [], (gauge) => gauge.set(core.live.clients()));
+  const metrics = gatewayMetrics({ ...core, throttle });
   const http = openHttp({
     name: 'gateway',
     version: '0.1.0',
@@ -198,6 +170,8 @@ export const openGateway = async (deps: GatewayDeps): Promise<Gateway> => {
     },
   });
   scope.use(http, 'http');
+  // Its clients stay for hours: they are sent away first, or the server would wait for them.
+  scope.use(core.live, 'live feed');
   await addRoutes(http.app, deps, core, now, throttle);
   const { port, url } = await http.listen();
   log.info({ url }, 'gateway listens');
