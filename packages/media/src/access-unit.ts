@@ -24,6 +24,8 @@ export type AccessUnit = {
   firstOrdinal: number;
   arrivalMs: number;
   lossBefore: boolean;
+  /** The first unit of another RTP clock (new SSRC). */
+  newClock?: true;
 };
 
 /** The packets a depacketizer holds of a unit that is not complete yet. */

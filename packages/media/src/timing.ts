@@ -13,8 +13,12 @@ import { timestampDistance } from './unwrap.ts';
 export type TrackTimeline = {
   /** Takes a sender report: its wire RTP timestamp and the sender's time in Unix ms. Implausible ones are left out. */
   senderReport: (rtp: number, ntpMs: number) => void;
-  /** Takes note of a unit's wire timestamp and arrival; false when the clock jumped and the track lost its place. */
-  follow: (rtp: number, arrivalMs: number) => boolean;
+  /** Whether the RTP clock jumped against arrival since the last unit: the track must be placed again. */
+  jumps: (rtp: number, arrivalMs: number) => boolean;
+  /** Takes note of a unit's wire timestamp and arrival. */
+  follow: (rtp: number, arrivalMs: number) => void;
+  /** The clock is another from here on (new SSRC): the place is lost. */
+  restart: () => void;
   isPlaced: () => boolean;
   /** Places a wire timestamp relative to the reference, not before `notBefore` ticks. */
   placeAt: (rtp: number, arrivalMs: number, reference: TimelineReference, notBefore: number) => void;
@@ -22,8 +26,6 @@ export type TrackTimeline = {
   ticksOf: (rtp: number) => number;
   /** Wall time in ms of a decode time in ticks: arrival of the place, continued by the track's clock. */
   wallMsOf: (ticks: number) => number;
-  /** The point of the timeline at a wire timestamp, for other tracks to be placed by. */
-  referenceAt: (rtp: number, arrivalMs: number, timeMs: number) => TimelineReference;
   /** The wire timestamp at a decode time, with wall and sender's time; null when not placed. */
   clockAt: (ticks: number) => { rtp: number; wallMs: number; ntpMs: number | null } | null;
 };
@@ -43,7 +45,8 @@ type Place = { rtp: number; ticks: number; wallMs: number };
 /** Makes a track's timeline; `resumed` is its place before a restart. */
 export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null = null): TrackTimeline => {
   const perMs = clockRate / 1000;
-  let place: Place | null = resumed;
+  let place: Place | null =
+    resumed === null ? null : { rtp: resumed.rtp, ticks: resumed.ticks, wallMs: resumed.wallMs };
   let report: { rtp: number; ntpMs: number } | null =
     resumed === null || resumed.ntpMs === null ? null : { rtp: resumed.rtp, ntpMs: resumed.ntpMs };
   let last: { rtp: number; arrivalMs: number } | null =
@@ -67,6 +70,12 @@ export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null =
 
   const wallMsOf = (ticks: number): number => (place === null ? 0 : place.wallMs + (ticks - place.ticks) / perMs);
 
+  const restart = (): void => {
+    place = null;
+    report = null;
+    last = null;
+  };
+
   return {
     senderReport: (rtp, ntpMs) => {
       // Some senders fill in all ones, or an unset clock, before they know better.
@@ -74,16 +83,14 @@ export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null =
       const far = last !== null && Math.abs(timestampDistance(last.rtp, rtp)) > mostReportDistanceMs * perMs;
       if (!unset && !far) report = { rtp, ntpMs };
     },
+    jumps: (rtp, arrivalMs) =>
+      last !== null && Math.abs(timestampDistance(last.rtp, rtp) / perMs - (arrivalMs - last.arrivalMs)) > mostJumpMs,
     follow: (rtp, arrivalMs) => {
-      const before = last;
       last = { rtp, arrivalMs };
-      if (before === null) return true;
-      const jumpMs = timestampDistance(before.rtp, rtp) / perMs - (arrivalMs - before.arrivalMs);
-      if (Math.abs(jumpMs) <= mostJumpMs) return true;
-      place = null;
-      report = null;
-      return false;
+      // Wall time follows arrival slowly: the sender's clock drifts by seconds a day, jitter is gone in a second.
+      if (place !== null) place.wallMs += (arrivalMs - wallMsOf(ticksOf(rtp))) / 256;
     },
+    restart,
     isPlaced: () => place !== null,
     placeAt: (rtp, arrivalMs, reference, notBefore) => {
       const byArrival = arrivalMs - reference.wallMs;
@@ -91,11 +98,10 @@ export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null =
       const bySender = ntpMs === null || reference.ntpMs === null ? byArrival : ntpMs - reference.ntpMs;
       const offsetMs = Math.abs(bySender - byArrival) > mostDisagreementMs ? byArrival : bySender;
       const ticks = Math.max(Math.round((reference.timeMs + offsetMs) * perMs), notBefore);
-      place = { rtp, ticks, wallMs: reference.wallMs + ticks / perMs - reference.timeMs };
+      place = { rtp, ticks, wallMs: arrivalMs };
     },
     ticksOf,
     wallMsOf,
-    referenceAt: (rtp, arrivalMs, timeMs) => ({ timeMs, wallMs: arrivalMs, ntpMs: ntpMsOf(rtp) }),
     clockAt: (ticks) => {
       if (place === null) return null;
       const rtp = (place.rtp + ((ticks - place.ticks) % 0x1_0000_0000) + 0x1_0000_0000) % 0x1_0000_0000;

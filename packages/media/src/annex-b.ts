@@ -1,0 +1,23 @@
+/** NAL units of a byte stream with start codes, as views without them (Rec. ITU-T H.264 annex B). */
+export const splitAnnexB = (bytes: Uint8Array): Uint8Array[] => {
+  const nals: Uint8Array[] = [];
+  let start = -1;
+  let at = 0;
+  while (at + 2 < bytes.length) {
+    if (bytes[at] !== 0 || bytes[at + 1] !== 0 || bytes[at + 2] !== 1) {
+      at++;
+      continue;
+    }
+    if (start >= 0) nals.push(withoutTrailingZeros(bytes.subarray(start, at)));
+    at += 3;
+    start = at;
+  }
+  if (start >= 0) nals.push(withoutTrailingZeros(bytes.subarray(start)));
+  return nals.filter((nal) => nal.length > 0);
+};
+
+const withoutTrailingZeros = (nal: Uint8Array): Uint8Array => {
+  let end = nal.length;
+  while (end > 0 && nal[end - 1] === 0) end--;
+  return nal.subarray(0, end);
+};

@@ -1,0 +1,165 @@
+import type { AccessUnit } from './access-unit.ts';
+import type { Codec, PublishedTrack, TrackKind } from './codecs.ts';
+import type { Publication } from './recording-messages.ts';
+import type { ReorderLimits } from './reorder.ts';
+import type { ResumePoint } from './resume-point.ts';
+import { type PartLimits, type RawPart, type SampleWriter, sampleWriter } from './sample-writer.ts';
+import { type TrackTimeline, trackTimeline } from './timing.ts';
+import { type TrackReceiver, trackReceiver } from './track-receiver.ts';
+
+/**
+ * One track of the current publication, from packets to parts. `inbox` holds the units that are neither written nor
+ * dropped, oldest first; `segment` is the number of the segment its samples go to (0: none in this run);
+ * `dropBelow` is the lowest ordinal awaited of the track;
+ * `undurable` are the parts given out and not known to be synced, each with the resume point before it.
+ */
+export type Lane = {
+  kind: TrackKind;
+  codec: Codec;
+  published: PublishedTrack;
+  publication: Publication;
+  receiver: TrackReceiver;
+  timeline: TrackTimeline;
+  writer: SampleWriter;
+  inbox: AccessUnit[];
+  segment: number;
+  dropBelow: number;
+  files: LaneFiles;
+};
+
+/** What outlives a publication: the configuration and numbers of the files, and what is not durable yet. */
+export type LaneFiles = {
+  configuration: Uint8Array | null;
+  initPeriod: number;
+  parts: number;
+  last: { segment: number; period: number };
+  undurable: { id: number; before: ResumePoint }[];
+  /** Where the track's timeline stood when its last lane was closed, ms. */
+  endMs: number;
+};
+
+/** Bounds of a lane, and where its parts go. */
+export type LaneNeeds = {
+  reorder: ReorderLimits;
+  parts: Omit<PartLimits, 'ticks'> & { ms: number };
+  emit: (lane: Lane, part: RawPart) => void;
+};
+
+/** After a restart: where the lane goes on. */
+export type LaneStart = { point: ResumePoint; configuration: Uint8Array };
+
+const mostUndurable = 256;
+
+/** Files of a track nothing of which was written. */
+export const newLaneFiles = (): LaneFiles => ({
+  configuration: null,
+  initPeriod: 0,
+  parts: 0,
+  last: { segment: 0, period: 0 },
+  undurable: [],
+  endMs: 0,
+});
+
+/** Opens the lane of a published track. */
+export const openLane = (
+  publication: Publication,
+  published: PublishedTrack,
+  codec: Codec,
+  files: LaneFiles,
+  resumed: LaneStart | null,
+  needs: LaneNeeds,
+): Lane => {
+  const point = resumed?.point ?? null;
+  const clock = point?.clock ?? null;
+  const end = point?.decodeTime ?? Math.ceil((files.endMs * codec.clockRate) / 1000);
+  const ticks = Math.round((needs.parts.ms * codec.clockRate) / 1000);
+  const lane: Lane = {
+    kind: published.kind,
+    codec,
+    published,
+    publication,
+    receiver: trackReceiver(
+      codec,
+      published,
+      needs.reorder,
+      resumed === null || point === null ? null : { configuration: resumed.configuration, sequence: point.sequence },
+    ),
+    timeline: trackTimeline(
+      codec.clockRate,
+      clock === null || point === null ? null : { ...clock, ticks: point.decodeTime },
+    ),
+    writer: sampleWriter(
+      { ...needs.parts, ticks },
+      codec.sampleDuration,
+      { end, lastRtp: point?.rtpTimestamp ?? null },
+      (part) => needs.emit(lane, part),
+    ),
+    inbox: [],
+    segment: 0,
+    dropBelow: point?.ordinal ?? 0,
+    files,
+  };
+  return lane;
+};
+
+/**
+ * The resume point of a lane as things stand: everything given out counts as held. `newestOrdinal` is the newest one
+ * received of any track. Null when nothing of the track came yet.
+ */
+export const livePoint = (lane: Lane, newestOrdinal: number): ResumePoint | null => {
+  const received = lane.receiver.inHand();
+  const held = lane.writer.inHand();
+  const first = held[0] ?? lane.inbox[0];
+  const nextSequence = first?.firstSequence ?? received.nextSequence;
+  if (nextSequence === null) return null;
+  let ordinal = received.firstOrdinal ?? Math.max(newestOrdinal + 1, lane.dropBelow);
+  for (const sample of held) ordinal = Math.min(ordinal, sample.firstOrdinal);
+  for (const unit of lane.inbox) ordinal = Math.min(ordinal, unit.firstOrdinal);
+  const decodeTime = held[0]?.ticks ?? lane.writer.end();
+  return {
+    track: lane.kind,
+    epoch: lane.publication.epoch,
+    publishedAtMs: lane.publication.startedAtMs,
+    ordinal,
+    sequence: (nextSequence - 1) & 0xffff,
+    rtpTimestamp: lane.writer.lastRtp(),
+    decodeTime,
+    part: lane.files.parts + 1,
+    segment: lane.files.last.segment,
+    period: lane.files.last.period,
+    clock: lane.timeline.clockAt(decodeTime),
+  };
+};
+
+/** The resume point with these samples of the lane not counted as held. */
+export const pointBefore = (point: ResumePoint, lane: Lane, part: RawPart): ResumePoint => {
+  const first = part.samples[0];
+  if (first === undefined) return point;
+  return {
+    ...point,
+    ordinal: part.samples.reduce((least, sample) => Math.min(least, sample.firstOrdinal), point.ordinal),
+    sequence: (first.firstSequence - 1) & 0xffff,
+    decodeTime: part.baseDecodeTime,
+    clock: lane.timeline.clockAt(part.baseDecodeTime),
+  };
+};
+
+/** The resume point that holds with only the synced parts counted. */
+export const durablePoint = (lane: Lane, newestOrdinal: number): ResumePoint | null =>
+  lane.files.undurable[0]?.before ?? livePoint(lane, newestOrdinal);
+
+/** Takes note of a part given out. */
+export const noteUndurable = (files: LaneFiles, id: number, before: ResumePoint): void => {
+  files.undurable.push({ id, before });
+  // The first entry is the one that counts; a middle one is dropped where nobody tells of syncs.
+  if (files.undurable.length > mostUndurable) files.undurable.splice(1, 1);
+};
+
+/** Takes note that all parts up to this id are synced. */
+export const noteDurable = (files: LaneFiles, id: number): void => {
+  const kept = files.undurable.findIndex((entry) => entry.id > id);
+  files.undurable.splice(0, kept < 0 ? files.undurable.length : kept);
+};
+
+/** Where the lane's next sample may stand at the earliest, in ms of the recording's timeline. */
+export const endMsOf = (lane: Lane): number => (lane.writer.end() * 1000) / lane.codec.clockRate;

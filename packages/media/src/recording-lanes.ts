@@ -1,0 +1,120 @@
+import { codecs, type PublishedTrack, type TrackKind } from './codecs.ts';
+import { endMsOf, type Lane, type LaneFiles, noteDurable, openLane } from './lane.ts';
+import type { Publication, RecordingCounters, RecordingResume } from './recording-messages.ts';
+import { resumedLaneFiles } from './recording-resume.ts';
+import type { RecordingState } from './recording-state.ts';
+
+type ReceiverCounters = Pick<RecordingCounters, 'late' | 'lost' | 'malformed' | 'droppedUnits'>;
+
+/** Opens the lanes of publications, and keeps what outlives them. */
+export type RecordingLanes = {
+  /** Opens the lanes of a new publication; tracks that cannot be recorded are told as refused. */
+  open: (publication: Publication) => void;
+  /** Whether a publication is the one that was recorded before the restart. */
+  continues: (publication: Publication) => boolean;
+  /** Opens its lanes where they stood before the restart. */
+  resume: (publication: Publication) => void;
+  resumedEpoch: () => string | null;
+  lowestResumed: () => number;
+  noteDurable: (part: number) => void;
+  receiverCounters: () => ReceiverCounters;
+};
+
+/** Makes the opener of a recording's lanes, on its shared state. */
+export const recordingLanes = (state: RecordingState, resume: RecordingResume | null): RecordingLanes => {
+  const track = (kind: TrackKind) => resume?.tracks.find(({ point }) => point.track === kind);
+  const files: Record<TrackKind, LaneFiles> = {
+    video: resumedLaneFiles(track('video')),
+    audio: resumedLaneFiles(track('audio')),
+  };
+  const retired: ReceiverCounters = { late: 0, lost: 0, malformed: 0, droppedUnits: 0 };
+  const { limits } = state;
+  const needs = {
+    reorder: { windowMs: limits.reorderMs, maxPackets: limits.reorderPackets },
+    parts: { ms: limits.partMs, bytes: limits.partBytes, waitMs: limits.partMs },
+    emit: (lane: Lane, part: Parameters<typeof state.files.part>[1]) => state.files.part(lane, part),
+  };
+
+  const retire = (): void => {
+    for (const lane of Object.values(state.lanes)) {
+      files[lane.kind].endMs = endMsOf(lane);
+      addCounters(retired, lane);
+      delete state.lanes[lane.kind];
+    }
+  };
+
+  const openTrack = (publication: Publication, published: PublishedTrack, resumes: boolean): void => {
+    const { kind } = published;
+    const codec = codecs[published.codec];
+    const reason = refusal(published, state.lanes[kind] !== undefined);
+    if (codec === undefined || reason !== null) {
+      state.say({ kind: 'refused-track', track: kind, codec: published.codec, reason: reason ?? 'unknown codec' });
+      return;
+    }
+    const start = resumes ? (track(kind) ?? null) : null;
+    const lane = openLane(publication, published, codec, files[kind], start, needs);
+    lane.dropBelow = Math.max(lane.dropBelow, publication.ordinal);
+    state.lanes[kind] = lane;
+  };
+
+  const open = (publication: Publication, resumes: boolean): void => {
+    retire();
+    for (const published of publication.tracks) openTrack(publication, published, resumes);
+  };
+
+  const points = resume?.tracks.map(({ point }) => point) ?? [];
+
+  return {
+    open: (publication) => open(publication, false),
+    continues: (publication) =>
+      points.length > 0 &&
+      points.every(
+        ({ epoch, publishedAtMs }) => epoch === publication.epoch && publishedAtMs === publication.startedAtMs,
+      ),
+    resume: (publication) => {
+      open(publication, true);
+      joinOpenSegments(state, resume);
+    },
+    resumedEpoch: () => points[0]?.epoch ?? null,
+    lowestResumed: () => Math.min(...points.map(({ ordinal }) => ordinal)),
+    noteDurable: (part) => {
+      noteDurable(files.video, part);
+      noteDurable(files.audio, part);
+    },
+    receiverCounters: () => {
+      const sum = { ...retired };
+      for (const lane of Object.values(state.lanes)) addCounters(sum, lane);
+      return sum;
+    },
+  };
+};
+
+const refusal = (published: PublishedTrack, taken: boolean): string | null => {
+  const codec = codecs[published.codec];
+  if (codec === undefined) return `${published.codec} is not one of ${Object.keys(codecs).join(', ')}`;
+  if (codec.kind !== published.kind) return `${published.codec} is no ${published.kind} codec`;
+  if (published.clockRate !== codec.clockRate) {
+    return `a clock of ${published.clockRate} Hz is not the ${codec.clockRate} Hz of ${published.codec}`;
+  }
+  return taken ? `a recording has one ${published.kind} track` : null;
+};
+
+const addCounters = (sum: ReceiverCounters, lane: Lane): void => {
+  const counters = lane.receiver.counters();
+  sum.late += counters.late;
+  sum.lost += counters.lost;
+  sum.malformed += counters.malformed;
+  sum.droppedUnits += counters.droppedUnits;
+};
+
+/** Lets the resumed lanes go on in the segments that were open, and sets the clocks by them. */
+const joinOpenSegments = (state: RecordingState, resume: RecordingResume | null): void => {
+  const newest = state.segments.newest();
+  if (newest !== null) state.phase = { kind: 'running' };
+  for (const { point, open } of resume?.tracks ?? []) {
+    const lane = state.lanes[point.track];
+    if (lane === undefined) continue;
+    lane.segment = open?.segment ?? (newest === null ? 0 : (state.segments.oldest()?.number ?? 0));
+    if (lane.kind === 'video') state.videoMs = endMsOf(lane);
+  }
+};

@@ -1,0 +1,138 @@
+import type { PublishedTrack, TrackKind } from './codecs.ts';
+import type { ResumePoint } from './resume-point.ts';
+
+/** One publication of a stream: `ordinal` is where it begins in the ring of `epoch`, `startedAtMs` (wall) names it. */
+export type Publication = { epoch: string; ordinal: number; startedAtMs: number; tracks: PublishedTrack[] };
+
+/**
+ * What a recording is told. Ordinals are those of the ring. `packet`: RTP of a track, or RTCP of its sender (sender
+ * reports are used); its bytes are kept until their part is written and must not change. `hole`: ordinals from
+ * (inclusive) to (exclusive) that the tap could not deliver. `ended`: the publisher is gone. `tick`: several times a
+ * second; only differences of `nowMs` count. `durable`: every part up to this id is synced. `flush`: give out what is
+ * complete, the recording goes on later. `finish`: give out everything and close.
+ */
+export type RecordingInput =
+  | { kind: 'publication'; publication: Publication }
+  | { kind: 'packet'; ordinal: number; track: TrackKind; arrivalMs: number; bytes: Uint8Array }
+  | { kind: 'hole'; from: number; to: number }
+  | { kind: 'ended'; ordinal: number; atMs: number }
+  | { kind: 'tick'; nowMs: number }
+  | { kind: 'durable'; part: number }
+  | { kind: 'flush' }
+  | { kind: 'finish' };
+
+/** Why a stretch of a recording has no media. */
+export type GapCause = 'packet_loss' | 'no_publisher' | 'ring_overflow' | 'edge_restart';
+
+/** A track's share of a segment: decode time and duration in ticks, `bytes` of its parts (without the chain box). */
+export type SegmentTrack = {
+  track: TrackKind;
+  timescale: number;
+  baseDecodeTime: number;
+  duration: number;
+  samples: number;
+  bytes: number;
+};
+
+/** An init segment, before the first part of its track and period. */
+export type InitOutput = {
+  kind: 'init';
+  track: TrackKind;
+  period: number;
+  codec: string;
+  timescale: number;
+  width?: number;
+  height?: number;
+  sampleRate?: number;
+  channels?: number;
+  bytes: Uint8Array;
+};
+
+/** A part to append to file `segment` of its track; `id` grows over all tracks and is what `durable` names. */
+export type PartOutput = {
+  kind: 'part';
+  id: number;
+  track: TrackKind;
+  segment: number;
+  period: number;
+  bytes: Uint8Array;
+  samples: number;
+  baseDecodeTime: number;
+  duration: number;
+  keyFrame: boolean;
+  resume: ResumePoint[];
+};
+
+/** All parts of a segment have been given out; `wallMs` is when it began, `resume` what holds once it is synced. */
+export type SegmentClosedOutput = {
+  kind: 'segment-closed';
+  segment: number;
+  period: number;
+  wallMs: number;
+  startsWithKeyFrame: boolean;
+  tracks: SegmentTrack[];
+  resume: ResumePoint[];
+};
+
+/** What a recording says. A gap's times are wall milliseconds. */
+export type RecordingOutput =
+  | InitOutput
+  | PartOutput
+  | SegmentClosedOutput
+  | { kind: 'request-key-frame' }
+  | { kind: 'gap'; cause: GapCause; fromMs: number; toMs: number }
+  | { kind: 'refused-track'; track: TrackKind; codec: string; reason: string };
+
+/** What went through and what was lost, since the core was made. */
+export type RecordingCounters = {
+  packets: number;
+  /** Packets that are not RTP or RTCP, or of no track of the publication. */
+  refused: number;
+  /** Packets below an ordinal already taken: repeats of a replay. */
+  repeated: number;
+  late: number;
+  lost: number;
+  malformed: number;
+  /** Access units of which a packet was missing. */
+  droppedUnits: number;
+  /** Access units without a place: before the first key frame, without configuration, or before the timeline. */
+  skippedUnits: number;
+  /** Units whose time was not behind the one before and was moved. */
+  movedUnits: number;
+  samples: number;
+  parts: number;
+};
+
+/** A track of an open segment as found on disk: its configuration record, its resume point, and what its file holds. */
+export type ResumedTrack = {
+  point: ResumePoint;
+  configuration: Uint8Array;
+  /** Null when the track's last file is final. */
+  open: {
+    segment: number;
+    baseDecodeTime: number;
+    duration: number;
+    samples: number;
+    bytes: number;
+    startsWithKeyFrame: boolean;
+  } | null;
+};
+
+/** Where a recording goes on after a restart; `lastSegment` and `period` are the highest numbers used so far. */
+export type RecordingResume = { tracks: ResumedTrack[]; lastSegment: number; period: number };
+
+/** Ids that go into the files, bounds in milliseconds and bytes, and what a restart found. */
+export type RecordingOptions = {
+  recordingId: string;
+  spoolId: string;
+  segmentMs?: number;
+  partMs?: number;
+  partBytes?: number;
+  /** A segment is cut without a key frame after this long. */
+  noKeyFrameMs?: number;
+  reorderMs?: number;
+  reorderPackets?: number;
+  /** How long audio waits for the first key frame before it begins alone. */
+  videoWaitMs?: number;
+  resume?: RecordingResume | null;
+};

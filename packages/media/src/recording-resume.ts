@@ -1,0 +1,105 @@
+import type { TrackKind } from './codecs.ts';
+import { decodeInitSegment } from './init-segment.ts';
+import { type LaneFiles, newLaneFiles } from './lane.ts';
+import type { OpenSegment } from './open-segments.ts';
+import type { SegmentScan } from './part-scan.ts';
+import type { RecordingResume, ResumedTrack, SegmentTrack } from './recording-messages.ts';
+import type { ResumePoint } from './resume-point.ts';
+
+/**
+ * The highest-numbered file of a track after a restart, cut to its whole parts: its scan, the init segment of its
+ * period, and whether it is final (its segment has its row already).
+ */
+export type TrackFile = { track: TrackKind; segment: number; scan: SegmentScan; init: Uint8Array; final: boolean };
+
+/**
+ * What a restart needs, from the tracks' last files. `lastSegment` is the highest number used by any file or row,
+ * `period` the highest period. Null when no file has a whole part with a resume point of its own track.
+ */
+export const resumeFromFiles = (
+  files: readonly TrackFile[],
+  lastSegment: number,
+  period: number,
+): RecordingResume | null => {
+  const points = files.flatMap((file) => file.scan.parts[file.scan.parts.length - 1]?.resume ?? []);
+  const tracks = files.map((file) => resumedTrack(file, points)).filter((track) => track !== null);
+  return tracks.length === 0 ? null : { tracks, lastSegment, period };
+};
+
+const resumedTrack = (file: TrackFile, points: readonly ResumePoint[]): ResumedTrack | null => {
+  const { parts } = file.scan;
+  const [first] = parts;
+  const last = parts[parts.length - 1];
+  const configuration = decodeInitSegment(file.init)?.configuration;
+  const point = latestPoint(points.filter((each) => each.track === file.track));
+  if (first === undefined || last === undefined || configuration === undefined || point === null) return null;
+  if (file.final) return { point, configuration, open: null };
+  const open = {
+    segment: file.segment,
+    baseDecodeTime: first.baseDecodeTime,
+    duration: last.baseDecodeTime + last.duration - first.baseDecodeTime,
+    samples: parts.reduce((sum, part) => sum + part.sampleCount, 0),
+    bytes: parts.reduce((sum, part) => sum + part.length, 0),
+    startsWithKeyFrame: first.keyFrame,
+  };
+  return { point, configuration, open };
+};
+
+// A part tells of the other track only what is synced; with nothing in hand that may be further on than its own file.
+const latestPoint = (points: readonly ResumePoint[]): ResumePoint | null =>
+  points.reduce<ResumePoint | null>((best, point) => (best === null || isLater(point, best) ? point : best), null);
+
+const isLater = (a: ResumePoint, b: ResumePoint): boolean =>
+  a.publishedAtMs !== b.publishedAtMs ? a.publishedAtMs > b.publishedAtMs : a.ordinal > b.ordinal;
+
+/** The segments that were open at the restart. */
+export const resumedSegments = (resume: RecordingResume | null): OpenSegment[] => {
+  const segments = new Map<number, OpenSegment>();
+  for (const track of resume?.tracks ?? []) addTrack(segments, track);
+  return [...segments.values()];
+};
+
+const addTrack = (segments: Map<number, OpenSegment>, { point, open, configuration: _ }: ResumedTrack): void => {
+  if (open === null) return;
+  const timescale = point.track === 'video' ? 90_000 : 48_000;
+  const { segment: number, baseDecodeTime, duration, samples, bytes } = open;
+  const startMs = (baseDecodeTime * 1000) / timescale;
+  const wallMs = (point.clock?.wallMs ?? 0) - ((point.decodeTime - baseDecodeTime) * 1000) / timescale;
+  const share: SegmentTrack = { track: point.track, timescale, baseDecodeTime, duration, samples, bytes };
+  const known = segments.get(number);
+  const isVideo = point.track === 'video';
+  const fresh = { number, period: point.period, startMs, wallMs, begunAtMs: null };
+  const segment: OpenSegment = known ?? { ...fresh, hasVideo: false, startsWithKeyFrame: true, tracks: {}, resume: {} };
+  if (isVideo) {
+    Object.assign(segment, { startMs, wallMs, hasVideo: true, startsWithKeyFrame: open.startsWithKeyFrame });
+  }
+  segment.tracks[point.track] = share;
+  segment.resume[point.track] = point;
+  segments.set(number, segment);
+};
+
+/** The latest point of the timeline written before the restart, null when no track had a place. */
+export const resumedOrigin = (resume: RecordingResume | null): { timeMs: number; wallMs: number } | null => {
+  let origin: { timeMs: number; wallMs: number } | null = null;
+  for (const { point } of resume?.tracks ?? []) {
+    const timeMs = (point.decodeTime * 1000) / (point.track === 'video' ? 90_000 : 48_000);
+    if (point.clock === null || (origin !== null && origin.timeMs >= timeMs)) continue;
+    origin = { timeMs, wallMs: point.clock.wallMs };
+  }
+  return origin;
+};
+
+/** What the files of a track were at the restart. */
+export const resumedLaneFiles = (track: ResumedTrack | undefined): LaneFiles => {
+  if (track === undefined) return newLaneFiles();
+  const { point, configuration } = track;
+  const timescale = point.track === 'video' ? 90_000 : 48_000;
+  return {
+    configuration,
+    initPeriod: point.period,
+    parts: point.part - 1,
+    last: { segment: point.segment, period: point.period },
+    undurable: [],
+    endMs: (point.decodeTime * 1000) / timescale,
+  };
+};

@@ -1,0 +1,196 @@
+import type { AccessUnit } from './access-unit.ts';
+import { sameBytes } from './byte-equality.ts';
+import { endMsOf, type Lane } from './lane.ts';
+import type { OpenSegment } from './open-segments.ts';
+import type { GapCause } from './recording-messages.ts';
+import { elapsedMs, hasVideo, type RecordingState } from './recording-state.ts';
+import type { TimelineReference } from './timing.ts';
+
+/**
+ * Cutting: which segment a sample goes to.
+ *
+ * A segment begins at a boundary in time, made by the track that leads: video at its key frames, audio where there is
+ * no video (or none for very long). Each track crosses a boundary with its first sample at or behind it, so a segment
+ * has at most one file per track; it is closed when every track has crossed its end, or a late one has had its time.
+ */
+
+/** Audio waits at most this long for the video it is cut by, ms. */
+const audioPatienceMs = 500;
+/** A track that has not crossed a boundary by then has nothing more for the segment before it, ms. */
+const lateTrackMs = 1000;
+/** A hole shorter than this is counted, not written as a gap, ms. */
+const leastGapMs = 200;
+/** Audio units held at most while nothing can be written. */
+const mostHeldAudio = 2000;
+
+/** Gives the unit's decode time in ticks; places the track on the timeline if it has no place yet. */
+export const placeUnit = (state: RecordingState, lane: Lane, unit: AccessUnit): number => {
+  const { timeline } = lane;
+  if (!timeline.isPlaced()) {
+    const [reference, notBefore] = referenceFor(state, lane, unit);
+    timeline.placeAt(unit.timestamp, unit.arrivalMs, reference, notBefore);
+    state.origin ??= { timeMs: 0, wallMs: unit.arrivalMs };
+  }
+  return timeline.ticksOf(unit.timestamp);
+};
+
+const referenceFor = (state: RecordingState, lane: Lane, unit: AccessUnit): readonly [TimelineReference, number] => {
+  const other = Object.values(state.lanes).find((each) => each !== lane && each.timeline.isPlaced());
+  const clock = other?.timeline.clockAt(other.writer.end()) ?? null;
+  if (other !== undefined && clock !== null) {
+    // Audio that would lie before its end is dropped, not moved: it stays in step with the picture.
+    const notBefore = lane.kind === 'video' ? lane.writer.end() : Number.NEGATIVE_INFINITY;
+    return [{ timeMs: endMsOf(other), wallMs: clock.wallMs, ntpMs: clock.ntpMs }, notBefore];
+  }
+  if (state.origin === null) return [{ timeMs: 0, wallMs: unit.arrivalMs, ntpMs: null }, 0];
+  const endMs = Math.max(0, ...Object.values(state.lanes).map(endMsOf), state.origin.timeMs);
+  return [{ ...state.origin, ntpMs: null }, Math.ceil((endMs * lane.codec.clockRate) / 1000)];
+};
+
+/** Begins a segment at a timeline time, in a new period when one is due, and tells the gap before it. */
+export const beginSegment = (state: RecordingState, lane: Lane, ticks: number): OpenSegment => {
+  const startMs = (ticks * 1000) / lane.codec.clockRate;
+  const wallMs = lane.timeline.wallMsOf(ticks);
+  if (state.periodDue) {
+    state.period++;
+    state.periodDue = false;
+  }
+  if (state.gap !== null) {
+    tellGap(state, state.gap.cause, state.gap.fromMs, wallMs);
+    state.gap = null;
+  }
+  state.phase = { kind: 'running' };
+  return state.segments.begin({ period: state.period, startMs, wallMs, begunAtMs: state.clock.nowMs() });
+};
+
+const tellGap = (state: RecordingState, cause: GapCause, fromMs: number, toMs: number): void => {
+  if (toMs - fromMs < leastGapMs) return;
+  state.say({ kind: 'gap', cause, fromMs: Math.round(fromMs), toMs: Math.round(toMs) });
+};
+
+/** Takes note of a unit's codec configuration; true when it differs from that of the files so far. */
+export const configure = (lane: Lane, unit: AccessUnit): boolean => {
+  const before = lane.files.configuration;
+  if (unit.configuration === null || unit.configuration === before) return false;
+  const changed = before !== null && !sameBytes(before, unit.configuration);
+  lane.files.configuration = unit.configuration;
+  return changed;
+};
+
+/** Moves a lane over the boundaries at or before a time: the segment its sample there goes to. */
+export const segmentAt = (state: RecordingState, lane: Lane, timeMs: number): OpenSegment | null => {
+  for (;;) {
+    const next = state.segments.after(lane.segment);
+    if (next === null || (lane.segment > 0 && next.startMs > timeMs)) break;
+    lane.segment = next.number;
+  }
+  return state.segments.get(lane.segment);
+};
+
+/** Writes a unit as a sample of a segment, at these ticks or right behind what is written. */
+export const writeUnit = (
+  state: RecordingState,
+  lane: Lane,
+  unit: AccessUnit,
+  ticks: number,
+  segment: OpenSegment,
+): void => {
+  const { writer, timeline, files } = lane;
+  const configuration = files.configuration ?? unit.configuration;
+  if (configuration === null) return;
+  const perMs = lane.codec.clockRate / 1000;
+  const at = Math.max(ticks, writer.end());
+  if (at !== ticks) state.movedUnits++;
+  if (unit.lossBefore && lane.segment > 0 && writer.inHand().length > 0) {
+    const expected = writer.expected();
+    if (at - expected >= leastGapMs * perMs) {
+      tellGap(state, 'packet_loss', timeline.wallMsOf(expected), timeline.wallMsOf(at));
+    }
+  }
+  if (lane.kind === 'video' && !segment.hasVideo) {
+    segment.hasVideo = true;
+    segment.startsWithKeyFrame = unit.key;
+  }
+  lane.segment = segment.number;
+  state.samples++;
+  const { key, size, pieces, firstSequence, firstOrdinal, arrivalMs } = unit;
+  const sample = { ticks: at, duration: 0, hint: unit.duration, rtp: unit.timestamp, key, size, pieces };
+  const place = { segment: segment.number, period: segment.period, configuration };
+  writer.add({ ...sample, firstSequence, firstOrdinal, arrivalMs }, place);
+  state.endWallMs = Math.max(state.endWallMs, timeline.wallMsOf(writer.expected()));
+};
+
+/** Takes the next audio unit into the inbox, where it waits for the video it is cut by. */
+export const takeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {
+  const { timeline, inbox } = lane;
+  if (unit.newClock === true || timeline.jumps(unit.timestamp, unit.arrivalMs)) {
+    releaseAudio(state, true);
+    timeline.restart();
+    state.periodDue = true;
+  }
+  timeline.follow(unit.timestamp, unit.arrivalMs);
+  inbox.push(unit);
+  if (inbox.length <= mostHeldAudio) return;
+  inbox.shift();
+  state.skippedUnits++;
+};
+
+/** Gives held audio to its segments, as far as video has come; all of it with `force`. */
+export const releaseAudio = (state: RecordingState, force: boolean): void => {
+  const lane = state.lanes.audio;
+  if (lane === undefined || state.phase.kind !== 'running') return;
+  const upToMs = hasVideo(state) ? state.videoMs : Number.POSITIVE_INFINITY;
+  for (let unit = lane.inbox[0]; unit !== undefined; unit = lane.inbox[0]) {
+    const ticks = placeUnit(state, lane, unit);
+    const timeMs = (ticks * 1000) / lane.codec.clockRate;
+    if (!force && timeMs >= upToMs && elapsedMs(state, unit.arrivalMs) < audioPatienceMs) return;
+    writeAudio(state, lane, unit, ticks, timeMs);
+    lane.inbox.shift();
+  }
+};
+
+const writeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: number, timeMs: number): void => {
+  const tolerance = (unit.duration ?? 0) / 2;
+  if (ticks < 0 || ticks + tolerance < lane.writer.end()) {
+    state.skippedUnits++;
+    return;
+  }
+  configure(lane, unit);
+  const newest = state.segments.newest();
+  const mostMs = hasVideo(state) ? state.limits.noKeyFrameMs : state.limits.segmentMs;
+  const periodDue = state.periodDue && !hasVideo(state);
+  if (newest === null || periodDue || timeMs - newest.startMs >= mostMs) beginSegment(state, lane, ticks);
+  const segment = segmentAt(state, lane, timeMs);
+  if (segment !== null) writeUnit(state, lane, unit, ticks, segment);
+};
+
+/** Closes the segments that all tracks have left; a late track is made to leave. */
+export const closeLeft = (state: RecordingState): void => {
+  for (;;) {
+    const oldest = state.segments.oldest();
+    const next = oldest === null ? null : state.segments.after(oldest.number);
+    if (oldest === null || next === null) return;
+    next.begunAtMs ??= state.clock.nowMs();
+    const staying = Object.values(state.lanes).filter((lane) => lane.segment > 0 && lane.segment <= oldest.number);
+    if (staying.length > 0 && elapsedMs(state, next.begunAtMs) < lateTrackMs) return;
+    for (const lane of staying) {
+      lane.writer.finish(Math.round((next.startMs * lane.codec.clockRate) / 1000));
+      lane.segment = next.number;
+    }
+    state.files.close(oldest);
+  }
+};
+
+/** Gives everything out and closes all segments; what comes next begins anew. */
+export const closeAll = (state: RecordingState): void => {
+  releaseAudio(state, true);
+  for (const lane of Object.values(state.lanes)) {
+    lane.writer.finish(null);
+    lane.segment = 0;
+  }
+  for (let segment = state.segments.oldest(); segment !== null; segment = state.segments.oldest()) {
+    state.files.close(segment);
+  }
+  const endMs = Math.max(0, ...Object.values(state.lanes).map(endMsOf));
+  if (endMs > 0) state.origin = { timeMs: endMs, wallMs: state.endWallMs };
+};

@@ -1,0 +1,56 @@
+import type { AccessUnit } from './access-unit.ts';
+import type { Lane } from './lane.ts';
+import type { OpenSegment } from './open-segments.ts';
+import { hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
+import { beginSegment, closeAll, configure, placeUnit, segmentAt, writeUnit } from './segment-cutting.ts';
+
+/** Takes the next video unit: begins with it, cuts before it, or goes on. It stays in the lane's inbox meanwhile. */
+export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {
+  const { timeline } = lane;
+  if (unit.newClock === true || timeline.jumps(unit.timestamp, unit.arrivalMs)) {
+    if (hasVideo(state)) breakVideo(state);
+    timeline.restart();
+    state.periodDue = true;
+  }
+  timeline.follow(unit.timestamp, unit.arrivalMs);
+  if (!hasVideo(state) && !canBegin(lane, unit)) {
+    state.skippedUnits++;
+    wantKeyFrame(state);
+    return;
+  }
+  if (unit.key) state.requests.came();
+  else if (unit.lossBefore) wantKeyFrame(state);
+  if (unit.key && configure(lane, unit)) state.periodDue = true;
+  const ticks = placeUnit(state, lane, unit);
+  writeUnit(state, lane, unit, ticks, segmentFor(state, lane, unit, ticks));
+  state.videoMs = ((lane.writer.end() - 1) * 1000) / lane.codec.clockRate;
+};
+
+/** The clock of the video jumped: what came before is closed, what comes begins a new period. */
+const breakVideo = (state: RecordingState): void => {
+  closeAll(state);
+  state.gap = { cause: 'packet_loss', fromMs: state.endWallMs };
+  state.phase = { kind: 'waiting', sinceMs: state.clock.nowMs() };
+};
+
+const canBegin = (lane: Lane, unit: AccessUnit): boolean =>
+  unit.key && unit.configuration !== null && lane.codec.describe(unit.configuration) !== null;
+
+const segmentFor = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: number): OpenSegment => {
+  const current = state.segments.get(lane.segment);
+  // Nothing open, or audio alone so far: video begins a segment of its own.
+  if (current === null) return beginSegment(state, lane, ticks);
+  const { segmentMs, noKeyFrameMs } = state.limits;
+  const timeMs = (ticks * 1000) / lane.codec.clockRate;
+  const full = timeMs - current.startMs >= segmentMs;
+  const begun = state.segments.after(lane.segment);
+  if (begun !== null) {
+    // Audio has begun the next segment already; video joins it at its time, or at the key frame it was begun for.
+    if (unit.key && full) begun.startMs = Math.min(begun.startMs, timeMs);
+    return segmentAt(state, lane, timeMs) ?? current;
+  }
+  if (unit.key && (full || state.periodDue)) return beginSegment(state, lane, ticks);
+  if (timeMs - current.startMs >= noKeyFrameMs) return beginSegment(state, lane, ticks);
+  if (full) wantKeyFrame(state);
+  return current;
+};
