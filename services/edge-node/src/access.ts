@@ -34,7 +34,7 @@ export const createAccess = (app: HttpApp, authenticator: Authenticator | null):
     identities.set(request, identity);
   };
   app.addHook('onRequest', async (request) => {
-    const path = request.url.split('?', 1)[0] ?? '';
+    const path = request.routeOptions.url;
     if (path === '/api/openapi.json' || (path === '/metrics' && !isLoopback(request))) await identify(request);
   });
   app.addHook('onSend', async (_request, reply) => {

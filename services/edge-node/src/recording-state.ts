@@ -77,6 +77,7 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
     set,
     /** A recorder has taken the stream. */
     run(stream: Stream, running: Omit<RunningRecording, 'kind' | 'unservedMs'>): void {
+      stream.refusal = null;
       set(stream, { kind: 'recording', unservedMs: null, ...running });
       stream.keyFrames.request();
       emit('weir.recording.started', facts(stream, running.recording));
@@ -90,7 +91,10 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
     },
     /** The stream is not recorded, and why. */
     refuse(stream: Stream, reason: string): void {
-      emit('weir.recording.refused', { stream: stream.name, reason: reason.slice(0, 500) });
+      if (stream.refusal !== reason) {
+        emit('weir.recording.refused', { stream: stream.name, reason: reason.slice(0, 500) });
+      }
+      stream.refusal = reason;
       rest(stream, { kind: 'refused', reason });
     },
     /** The recording that the stream has, if it is that one. */

@@ -31,6 +31,10 @@ const checkBaseDir = (recording: RecordingStarted, baseDir: string | null): Reco
   throw new WeirError('recording_exists', message);
 };
 
+/** Waits, not for ever, until an offer is answered one way or the other. */
+const settled = (started: Promise<unknown>): Promise<unknown> =>
+  within(started, RECORDER_ANSWER_MS, () => recorderAbsent('no answer')).catch(() => undefined);
+
 /** Opens the recordings of a node. */
 export const createRecordings = (deps: RecordingsDeps) => {
   const { enabled, streams, recorders, claims } = deps;
@@ -103,6 +107,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
     async stop(name: string): Promise<RecordingSummary> {
       checkEnabled();
       const stream = streams.get(name);
+      if (stream?.recording.kind === 'starting') await settled(stream.recording.started);
       const state = stream?.recording;
       if (stream === undefined || state?.kind !== 'recording') {
         throw new WeirError('not_recording', `${name} is not being recorded`);

@@ -48,6 +48,8 @@ export type Stream = {
   recording: RecordingState;
   /** An operator stopped the recording: no automatic one until the publisher ends. */
   isHeld: boolean;
+  /** Why it was refused last; the same reason again is not told again. */
+  refusal: string | null;
   /** Not offered again before this, monotonic milliseconds. */
   retryAtMs: number;
 };

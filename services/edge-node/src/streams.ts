@@ -60,6 +60,7 @@ export const createStreams = (deps: StreamsDeps) => {
       viewersLeftMs: 0,
       recording: { kind: 'idle' },
       isHeld: false,
+      refusal: null,
       retryAtMs: Number.NEGATIVE_INFINITY,
     };
     return stream;
