@@ -7,9 +7,9 @@ import type {
   RecordingStarted,
   RecordingSummary,
   RecordOrder,
-  ResumePoint,
   SegmentTrack,
 } from '@weir/contracts';
+import type { ResumePoint } from '@weir/media';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows, RecordingRecord } from './ledger-rows.ts';
 import {

@@ -1,0 +1,59 @@
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Replaces a file by a whole new one: a reader sees the old or the new, never half of one. */
+export const replaceFile = async (path: string, text: string): Promise<void> => {
+  const temporary = `${path}.tmp`;
+  await writeFile(temporary, text);
+  await rename(temporary, path);
+};
+
+/** Keeps `manifest.mpd` of a recording's directory up to date without ever spending more than a share of the time on it. */
+export type ManifestFile = {
+  /** The recording changed; the manifest follows soon, at once when it was cheap the last time. */
+  changed(): void;
+  /** Writes it now and waits. */
+  finish(): Promise<void>;
+};
+
+// A day's manifest takes long to make; it may take at most one part in so many of the time.
+const SHARE = 50;
+
+/** Makes the keeper of a manifest; `build` makes its text from the ledger. */
+export const manifestFile = (
+  path: string,
+  build: () => string | null,
+  monotonicMs: () => number,
+  failed: (error: unknown) => void,
+): ManifestFile => {
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+  let notBeforeMs = 0;
+  const write = async () => {
+    timer = undefined;
+    const startedMs = monotonicMs();
+    try {
+      const text = build();
+      if (text !== null) await replaceFile(join(path, 'manifest.mpd'), text);
+    } catch (error) {
+      // It is derived from the ledger; the next segment makes it anew.
+      failed(error);
+    }
+    const nowMs = monotonicMs();
+    notBeforeMs = nowMs + (nowMs - startedMs) * SHARE;
+  };
+  const queue = () => {
+    running = running.then(write);
+    return running;
+  };
+  return {
+    changed: () => {
+      timer ??= setTimeout(() => void queue(), Math.max(0, notBeforeMs - monotonicMs()));
+    },
+    finish: () => {
+      clearTimeout(timer);
+      timer = undefined;
+      return queue();
+    },
+  };
+};

@@ -1,0 +1,79 @@
+import type { Metrics } from '@weir/runtime';
+
+/** What the hot paths of the recorder count; read when `/metrics` is asked for. */
+export type RecorderCounts = {
+  packets: number;
+  packetBytes: number;
+  samples: number;
+  lostPackets: number;
+  parts: number;
+  partBytes: number;
+  segments: number;
+  gaps: number;
+  /** Record connections closed because more bytes waited for the disk than may. */
+  overflows: number;
+  /** Writes that failed. */
+  diskErrors: number;
+  /** Record connections that were lost and made again. */
+  reconnects: number;
+};
+
+/** All counts at zero. */
+export const recorderCounts = (): RecorderCounts => ({
+  packets: 0,
+  packetBytes: 0,
+  samples: 0,
+  lostPackets: 0,
+  parts: 0,
+  partBytes: 0,
+  segments: 0,
+  gaps: 0,
+  overflows: 0,
+  diskErrors: 0,
+  reconnects: 0,
+});
+
+const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
+  packets: ['recorder_packets_total', 'RTP packets taken from the tap'],
+  packetBytes: ['recorder_packet_bytes_total', 'Bytes of those packets'],
+  samples: ['recorder_samples_total', 'Frames of video and packets of audio written'],
+  lostPackets: ['recorder_lost_packets_total', 'RTP packets that never came'],
+  parts: ['recorder_parts_total', 'Parts written'],
+  partBytes: ['recorder_part_bytes_total', 'Bytes of parts written'],
+  segments: ['recorder_segments_total', 'Segments closed'],
+  gaps: ['recorder_gaps_total', 'Gaps noted'],
+  overflows: ['recorder_overflows_total', 'Record connections closed because the disk was too slow'],
+  diskErrors: ['recorder_disk_errors_total', 'Writes to the spool that failed'],
+  reconnects: ['recorder_reconnects_total', 'Record connections made again'],
+};
+
+/** What is asked for when the numbers are read. */
+export type RecorderGauges = {
+  recordings(): number;
+  freeBytes(): number;
+  isAttached(): boolean;
+  /** The longest time since media of a running recording became durable, in seconds; 0 when none runs. */
+  secondsSinceDurable(): number;
+};
+
+/** Registers the recorder's numbers; returns what a sync is told to, in seconds. */
+export const registerRecorderMetrics = (
+  metrics: Metrics,
+  counts: RecorderCounts,
+  gauges: RecorderGauges,
+): ((syncSeconds: number) => void) => {
+  for (const key of Object.keys(HELP) as (keyof RecorderCounts)[]) {
+    metrics.counted(...HELP[key], () => counts[key]);
+  }
+  metrics.gauge('recorder_recordings', 'Recordings that are open', [], (g) => g.set(gauges.recordings()));
+  metrics.gauge('recorder_free_bytes', "Free bytes on the spool's disk", [], (g) => g.set(gauges.freeBytes()));
+  metrics.gauge('recorder_attached', '1 while the node has our control connection', [], (g) =>
+    g.set(gauges.isAttached() ? 1 : 0),
+  );
+  metrics.gauge('recorder_seconds_since_durable', 'Longest time since media became durable', [], (g) =>
+    g.set(gauges.secondsSinceDurable()),
+  );
+  const buckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+  const syncs = metrics.histogram('recorder_sync_seconds', 'Time of one sync of media to the disk', [], buckets);
+  return (seconds) => syncs.observe(seconds);
+};
