@@ -77,6 +77,9 @@ export const openNodeRouting = (
     const found = known(stream);
     if (found !== null) return found;
     if (isEmpty()) throw nobodyThere();
+    const behind = cluster.stream(stream)?.node;
+    if (behind !== undefined)
+      throw new WeirError('node_unreachable', `node ${behind} has ${stream} but no address: set its http.public`);
     throw new WeirError('stream_not_found', `no node has a stream ${stream}: publish it first, or check the name`);
   };
 

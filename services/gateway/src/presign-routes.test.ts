@@ -53,6 +53,7 @@ test.each(['fs', 's3'])(
     const head = (await presign(gateway, { method: 'HEAD', path: init })).json();
     const found = await fetch(head.url, { method: 'HEAD', headers: head.headers });
     expect([found.status, found.headers.get('content-length')]).toEqual([200, String(bytes.length)]);
+    expect(found.headers.get('x-amz-meta-sha256')).toBe(sha256);
     const get = (await presign(gateway, { method: 'GET', path: init })).json();
     expect(await (await fetch(get.url)).text()).toBe('an init file');
     const read = await gateway.app.inject({ url: `/api/record/object/${init}`, headers: gateway.admin });
