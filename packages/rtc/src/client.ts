@@ -10,6 +10,7 @@ import {
   usePLI,
   useREMB,
 } from 'werift';
+import { stopFlights } from './dtls.ts';
 import type { TrackKind } from './published-track.ts';
 import { deleteSession, postOffer, type RemoteSession, type SignallingOptions } from './signalling.ts';
 
@@ -161,6 +162,7 @@ const connect = (
     try {
       if (remote !== undefined) await deleteSession(options, remote.location);
     } finally {
+      endRetransmission(peer);
       await peer.close();
       up.reject(new Error(`The connection to ${options.url} was closed.`));
       down.resolve('closed');
@@ -178,6 +180,11 @@ const connect = (
   // A caller that only watches `closed` must not end the process by not watching this.
   connected.catch(() => undefined);
   return { connected, closed: down.promise, close };
+};
+
+// A handshake that nobody answers any more would hold the process for half a minute.
+const endRetransmission = (peer: RTCPeerConnection): void => {
+  for (const { dtls } of peer.dtlsTransports) if (dtls !== undefined) stopFlights(dtls);
 };
 
 const signal = async (peer: RTCPeerConnection, options: SignallingOptions): Promise<RemoteSession> => {

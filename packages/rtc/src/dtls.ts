@@ -1,5 +1,12 @@
 import { createHash, createHmac, timingSafeEqual, verify, X509Certificate } from 'node:crypto';
-import { CipherContext, DtlsServer, HashAlgorithm, NamedCurveAlgorithm, SignatureAlgorithm } from 'werift';
+import {
+  CipherContext,
+  DtlsServer,
+  type DtlsSocket,
+  HashAlgorithm,
+  NamedCurveAlgorithm,
+  SignatureAlgorithm,
+} from 'werift';
 import { type DtlsRecord, dtlsContent, encodeDtlsRecord, parseDtlsRecords } from './dtls-record.ts';
 import type { Fingerprint } from './sdp.ts';
 import type { SrtpMaster } from './srtp.ts';
@@ -70,7 +77,7 @@ export const acceptDtls = (
   const stop = (reason: 'closed' | 'failed', detail: string) => {
     if (state === 'closed') return;
     state = 'closed';
-    endRetransmission(server);
+    stopFlights(server);
     events.onClosed(reason, detail);
   };
   server.onError.subscribe((error) => {
@@ -99,7 +106,7 @@ export const acceptDtls = (
     close: () => {
       if (state === 'connected') send(closeNotify(server));
       state = 'closed';
-      endRetransmission(server);
+      stopFlights(server);
     },
   };
 };
@@ -115,9 +122,12 @@ const createTransport = (send: (datagram: Buffer) => void): Server['options']['t
   close: async () => {},
 });
 
-// werift's flights sleep and look at this number; past the last flight they stop.
-const endRetransmission = (server: Server): void => {
-  server.dtls.flight = Number.MAX_SAFE_INTEGER;
+/**
+ * Ends the retransmission of a handshake, which would else go on for half a minute and keep the process alive:
+ * werift's flights sleep, look whether the next one has begun, and send again. Nothing can be received afterwards.
+ */
+export const stopFlights = (socket: DtlsSocket): void => {
+  Object.defineProperty(socket.dtls, 'flight', { get: () => Number.MAX_SAFE_INTEGER, set: () => {} });
 };
 
 // Connected, only the client's repeated Finished is of use: it is answered with ours again.

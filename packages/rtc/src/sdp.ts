@@ -135,7 +135,8 @@ const readCodecs = (formats: string[], attributes: Attributes): OfferedCodec[] =
   const parameters = byPayloadType(attributes.get('fmtp'));
   const feedback = byPayloadType(attributes.get('rtcp-fb'));
   const codecs: OfferedCodec[] = [];
-  for (const format of formats) {
+  // Each payload type once: there are at most 128, however long the line.
+  for (const format of new Set(formats)) {
     const mapping = /^([\w.-]{1,32})\/(\d{1,9})(?:\/(\d{1,2}))?$/.exec(mappings.get(format)?.[0] ?? '');
     const payloadType = Number(format);
     // RFC 5761 §4: with rtcp-mux the payload types 64 to 95 look like RTCP.
