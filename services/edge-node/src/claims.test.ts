@@ -33,7 +33,7 @@ test('five seconds of silence end a claim, a heartbeat does not let it come to t
   expect(claims.of('cam-1')).toBe(taken.claim);
   pass(100);
   expect(claims.take('cam-1', claimant('second', 'spool-b'))).toMatchObject({ kind: 'held', claim: { generation: 2 } });
-  expect(ended).toEqual(['first silent by 2']);
+  expect(ended).toEqual(['first superseded by 2']);
   expect(claims.heard(taken.claim)).toBe(false);
 });
 

@@ -5,7 +5,10 @@
  */
 import type { NodeClock } from './clock.ts';
 
-/** The recorder that asks; `end` is called when its claim is taken from it. */
+/**
+ * The recorder that asks; `end` is called when its claim is taken from it: `superseded` when another has it now,
+ * `silent` when nobody has and it may ask again.
+ */
 export type Claimant = {
   processId: string;
   spool: string;
@@ -45,7 +48,7 @@ export const createClaims = (clock: Pick<NodeClock, 'monotonicMs'>, silenceMs = 
         return { kind: 'busy', holder: holder.processId };
       }
       generation += 1;
-      if (holder !== undefined) end(holder, holder.spool === claimant.spool ? 'superseded' : 'silent');
+      if (holder !== undefined) end(holder, 'superseded');
       const claim: Claim = { ...claimant, stream, generation, heardMs: clock.monotonicMs() };
       claims.set(stream, claim);
       return { kind: 'held', claim };

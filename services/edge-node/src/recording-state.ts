@@ -78,7 +78,7 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
     /** A recorder has taken the stream. */
     run(stream: Stream, running: Omit<RunningRecording, 'kind' | 'unservedMs'>): void {
       stream.refusal = null;
-      set(stream, { kind: 'recording', unservedMs: null, ...running });
+      set(stream, { ...running, kind: 'recording', unservedMs: null });
       stream.keyFrames.request();
       emit('weir.recording.started', facts(stream, running.recording));
     },

@@ -54,6 +54,7 @@ export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: Stream
   let publication: Publication | null = null;
   let isKeyed = false;
   let marksKeyFrame = keyFrameMarker(null);
+  let lastStartedMs = 0;
   let nextOrdinal = startOrdinal;
   let ring: Ring | null = null;
   let packets = 0;
@@ -94,7 +95,9 @@ export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: Stream
     },
     begin(tracks) {
       const test = keyFrameTest(tracks.find((track) => track.kind === 'video')?.codec ?? '');
-      publication = { epoch, ordinal: nextOrdinal, startedAtMs: clock.now(), tracks };
+      // Its start names a publication, so no two have the same.
+      lastStartedMs = Math.max(clock.now(), lastStartedMs + 1);
+      publication = { epoch, ordinal: nextOrdinal, startedAtMs: lastStartedMs, tracks };
       isKeyed = test !== null;
       marksKeyFrame = keyFrameMarker(test);
       announce();

@@ -1,6 +1,5 @@
 /** A record connection: replays what the ring holds from where the recorder stands, then sends what comes. */
 import { recorderSignal, type TapHello } from '@weir/contracts';
-import type { Claim } from './claims.ts';
 import type { Cursor, Ring } from './ring.ts';
 import type { Stream } from './stream.ts';
 import type { TapConnection, TapHandlers } from './tap-connection.ts';
@@ -8,7 +7,7 @@ import type { TapConnection, TapHandlers } from './tap-connection.ts';
 /** Bytes a record connection may have queued; beyond, the recorder is fed from the ring when it has caught up. */
 export const MOST_QUEUED_BYTES = 1_048_576;
 // Frames that come within this time go to the recorder in one system call; it syncs once a second at best.
-const GATHER_MS = 10;
+const GATHER_MS = 40;
 
 type RecordHello = Extract<TapHello, { use: 'record' }>;
 
@@ -79,9 +78,9 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
       reading = stream.media.read({ frame: wake });
       pump();
     },
-    /** Tells the recorder that its claim is another's now, and ends. */
-    supersede(claim: Pick<Claim, 'generation'>) {
-      connection?.send({ kind: 'superseded', generation: claim.generation });
+    /** Ends the connection; a recorder whose claim is another's now is told so, one that was silent may come again. */
+    end(reason: 'silent' | 'superseded', generation: number) {
+      if (reason === 'superseded') connection?.send({ kind: 'superseded', generation });
       connection?.end();
     },
   };

@@ -123,7 +123,7 @@ export const openTap = async (deps: TapDeps) => {
       recordingId: hello.recording_id,
       end: (reason, generation) => {
         log.warn({ stream: hello.stream, process: hello.process_id, reason }, 'claim ended');
-        feed.supersede({ generation });
+        feed.end(reason, generation);
       },
     });
     if (result.kind === 'busy') {
