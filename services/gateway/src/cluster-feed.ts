@@ -35,6 +35,7 @@ export type ClusterFeed = AsyncDisposable & {
 const streamList = z.array(streamInfo);
 const maxListBytes = 8 * 1024 * 1024;
 const askTimeoutMs = 4_000;
+const farewellMs = 3_000;
 
 /** Asks nodes for their streams; each at most once at a time, a wish in between is granted afterwards. */
 const asker = ({ cluster, callNode, log }: ClusterFeedDeps, counts: { unanswered: number }) => {
@@ -78,7 +79,7 @@ const followBus = async (
   { cluster, bus, prefix, onIndexed }: ClusterFeedDeps,
   counts: { undecodable: number },
   ask: (alias: string) => Promise<void>,
-  hint: (alias: string) => void,
+  hint: (alias: string, afterMs?: number) => void,
 ): Promise<(() => Promise<void>)[]> => {
   if (bus === null) return [];
   const onStatus = (topic: string, payload: Buffer): void => {
@@ -89,8 +90,9 @@ const followBus = async (
       return;
     }
     const news = cluster.onStatus(event.data);
-    // A goodbye may be the last will of a connection while the node itself lives on.
-    if (news === 'arrived' || news === 'left') void ask(place.alias);
+    if (news === 'arrived') void ask(place.alias);
+    // A goodbye may be the last will of a connection while the node lives on; one that really ends needs a moment.
+    if (news === 'left') hint(place.alias, farewellMs);
   };
   const onStream = (topic: string, payload: Buffer): void => {
     const place = decodeTopic(prefix, topic);
@@ -126,12 +128,12 @@ export const openClusterFeed = async (deps: ClusterFeedDeps): Promise<ClusterFee
   const askAll = async (): Promise<void> => {
     await Promise.all(cluster.addresses().map(({ alias }) => ask(alias)));
   };
-  const hint = (alias: string): void => {
+  const hint = (alias: string, afterMs = gatherMs): void => {
     if (hinted.has(alias)) return;
     const timer = setTimeout(() => {
       hinted.delete(alias);
       void ask(alias);
-    }, gatherMs);
+    }, afterMs);
     hinted.set(alias, timer.unref());
   };
 
