@@ -1,3 +1,4 @@
+import type { TrackKind } from '@weir/media';
 import {
   type MediaStreamTrack,
   RTCPeerConnection,
@@ -11,7 +12,6 @@ import {
   useREMB,
 } from 'werift';
 import { stopFlights } from './dtls.ts';
-import type { TrackKind } from './published-track.ts';
 import { deleteSession, postOffer, type RemoteSession, type SignallingOptions } from './signalling.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { PublishedTrack, TrackKind } from './published-track.ts';
+import type { PublishedTrack, TrackKind } from '@weir/media';
 import type { OfferedCodec, OfferSection } from './sdp.ts';
 
 /** One codec that the endpoint forwards. `rank` orders the offered forms of it, lower first; null refuses one. */

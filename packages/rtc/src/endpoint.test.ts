@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { TrackKind } from '@weir/media';
 import { encodeRtp } from '@weir/media';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type WhepOptions, whepView, whipPublish } from './client.ts';
 import { type EndpointOptions, openEndpoint } from './endpoint.ts';
 import { createFanout } from './fanout.ts';
 import type { CloseReason } from './peer.ts';
-import type { TrackKind } from './published-track.ts';
 import type { PublisherSession } from './publisher-session.ts';
 import { createDgramSender, type PacketBatch } from './udp-sender.ts';
 import type { ViewerSession } from './viewer-session.ts';

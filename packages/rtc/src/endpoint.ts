@@ -1,12 +1,12 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import type { PublishedTrack } from '@weir/media';
 import { createAddressBook } from './address-book.ts';
 import { advertisedAddresses, hostCandidates } from './candidates.ts';
 import { datagramKind } from './datagram-kind.ts';
 import { createDtlsCertificate, type DtlsCertificate } from './dtls.ts';
 import { type Negotiation, negotiatePublisher, negotiateViewer } from './negotiation.ts';
 import { type CloseReason, createPeer, type Peer } from './peer.ts';
-import type { PublishedTrack } from './published-track.ts';
 import {
   createPublisher,
   type PublisherHandlers,

@@ -1,6 +1,6 @@
+import type { TrackKind } from '@weir/media';
 import { ntpToUnixMs, parseRtp, type SenderReport, sequenceUnwrapper, unixMsToNtp } from '@weir/media';
 import { createPacketHistory, type PacketHistory, type StreamPacket } from './packet-history.ts';
-import type { TrackKind } from './published-track.ts';
 import { createReplayWindow, type ReplayWindow } from './replay-window.ts';
 import type { StreamClock, ViewerSession } from './viewer-session.ts';
 

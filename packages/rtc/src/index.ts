@@ -1,3 +1,4 @@
+export type { PublishedTrack, TrackKind } from '@weir/media';
 export { advertisedAddresses } from './candidates.ts';
 export {
   type WhepClient,
@@ -19,7 +20,6 @@ export {
 } from './endpoint.ts';
 export { createFanout, type Fanout, type FanoutStats } from './fanout.ts';
 export type { CloseReason, PeerState } from './peer.ts';
-export type { PublishedTrack, TrackKind } from './published-track.ts';
 export type { PublisherHandlers, PublisherSession, PublisherStats, TrackStats } from './publisher-session.ts';
 export { mostOfferBytes } from './sdp.ts';
 export { SdpError, sdpFaults } from './sdp-error.ts';

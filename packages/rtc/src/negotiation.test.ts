@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
+import type { PublishedTrack } from '@weir/media';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { negotiatePublisher, negotiateViewer } from './negotiation.ts';
-import type { PublishedTrack } from './published-track.ts';
 import { parseOffer } from './sdp.ts';
 import { buildAnswer } from './sdp-answer.ts';
 import { SdpError } from './sdp-error.ts';

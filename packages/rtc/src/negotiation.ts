@@ -1,5 +1,5 @@
+import type { PublishedTrack, TrackKind } from '@weir/media';
 import { answeredFeedback, chooseForPublisher, chooseForViewer } from './codec-policy.ts';
-import type { PublishedTrack, TrackKind } from './published-track.ts';
 import type { NegotiatedTrack } from './publisher-session.ts';
 import { type OfferedCodec, type OfferSection, parseOffer, type SdpOffer } from './sdp.ts';
 import type { AnswerSection } from './sdp-answer.ts';

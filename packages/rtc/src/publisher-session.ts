@@ -1,3 +1,4 @@
+import type { PublishedTrack, TrackKind } from '@weir/media';
 import {
   encodeNack,
   encodePli,
@@ -11,7 +12,6 @@ import {
 } from '@weir/media';
 import { createNackGenerator, type NackGenerator } from './nack-generator.ts';
 import type { CloseReason, Peer } from './peer.ts';
-import type { PublishedTrack, TrackKind } from './published-track.ts';
 import { createReception, type Reception } from './reception.ts';
 import { encodeCname } from './source-description.ts';
 import type { Outbox } from './udp-sender.ts';

@@ -1,4 +1,4 @@
-import type { TrackKind } from './published-track.ts';
+import type { TrackKind } from '@weir/media';
 import { SdpError } from './sdp-error.ts';
 
 /**

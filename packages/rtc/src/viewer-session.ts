@@ -1,7 +1,7 @@
+import type { TrackKind } from '@weir/media';
 import { encodeSenderReport, joinRtcp, parseRtcp, type ReportBlock, type RtcpPacket } from '@weir/media';
 import type { StreamPacket } from './packet-history.ts';
 import type { CloseReason, Peer } from './peer.ts';
-import type { TrackKind } from './published-track.ts';
 import type { SessionInput } from './publisher-session.ts';
 import { middleOf } from './reception.ts';
 import { encodeCname } from './source-description.ts';
