@@ -45,6 +45,11 @@ export const commands: Record<string, Command> = {
     usage: '< FILE',
     run: async () => (await import('./password-hash.ts')).printPasswordHash(),
   },
+  'public-key': {
+    summary: "print the gateway's public key, which sites are configured with",
+    usage: '[--config FILE]',
+    run: async (args) => (await import('./public-key.ts')).printPublicKey(args),
+  },
   'config-check': {
     summary: 'check the configuration and print what is in force, without its secrets',
     usage: '[--config FILE] [--profile up]',

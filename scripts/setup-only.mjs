@@ -1,0 +1,4 @@
+// `npm run setup`: installs the packages and builds the page, for machines where a service manager starts Weir.
+import { setUp } from './setup.mjs';
+
+setUp();
