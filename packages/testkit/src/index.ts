@@ -8,3 +8,4 @@ export type { S3Fault, S3FaultRule, S3Faults } from './s3-server-faults.ts';
 export { connectTap, type TapClient } from './tap-client.ts';
 export { startTapServer, type TapPublisher, type TapServer } from './tap-server.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts';
+export { type ClipOptions, type ClipPacket, clipPackets, clipTracks, type MediaClip, makeClip } from './media-clip.ts';

@@ -6,7 +6,7 @@
  * so is an init file without a row: nothing counts that names it. Nothing here asks the clock.
  */
 import { createHash } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeObjectName, type TrackKind } from '@weir/contracts';
 import {
@@ -115,15 +115,14 @@ const closedSegment = (recording: OpenRecording, number: number, files: readonly
 };
 
 /** Removes files that nothing counts on: without a whole part, or init files without a row. */
-const removeStrays = async (recording: OpenRecording, found: readonly FoundFile[]): Promise<number> => {
+const removeStrays = async (disk: Disk, recording: OpenRecording, found: readonly FoundFile[]): Promise<void> => {
   const empty = found.filter(({ parts }) => parts.length === 0);
   const hasRow = (track: TrackKind, period: number) =>
     recording.inits.some((init) => init.track === track && init.period === period);
   const inits = listRecordingFiles(recording.path).filter(
     ({ name }) => name.kind === 'init' && !hasRow(name.track, name.period),
   );
-  for (const { path } of [...empty, ...inits]) await rm(path, { force: true });
-  return empty.reduce((sum, { bytes }) => sum + bytes, 0);
+  for (const { path } of [...empty, ...inits]) await disk.remove(path);
 };
 
 const configurationOf = async (
@@ -179,7 +178,7 @@ export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: st
   const recording = spool.openRecording(recordingId);
   const read = await Promise.all(recording.files.map(readFound));
   const tornBytes = read.reduce((sum, { bytes, whole }) => sum + bytes - whole.length, 0);
-  await removeStrays(recording, read);
+  await removeStrays(disk, recording, read);
   const found = read.filter(({ parts }) => parts.length > 0);
   const open = closeFinal(spool, recording, found);
   const points = furthestPoints([

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 
 /** The file operations of a recording: the seam at which a test makes a disk fail. */
 export type Disk = {
@@ -7,6 +7,8 @@ export type Disk = {
   open(path: string, flags: 'wx+' | 'r+'): Promise<DiskFile>;
   /** Syncs a directory's entries. */
   syncDirectory(path: string): Promise<void>;
+  /** Removes a file; one that is not there is no error. */
+  remove(path: string): Promise<void>;
 };
 
 /** An open file; positions are the caller's. */
@@ -57,6 +59,7 @@ export const systemDisk: Disk = {
       await handle.close();
     }
   },
+  remove: (path) => rm(path, { force: true }),
 };
 
 /** A segment file being written: appended to, hashed as it grows. */

@@ -1,0 +1,217 @@
+/**
+ * A stream's recording in this process: session after session, each from what the disk has. Between sessions the disk
+ * may be full or failing, and a rotation changes which recording it is. Nothing here ends a process.
+ */
+import type { RecordingStarted, RecordingSummary } from '@weir/contracts';
+import { oneLine, systemCode } from '@weir/runtime';
+import type { ManifestFile } from './manifest-file.ts';
+import type { RecorderDeps } from './recording-deps.ts';
+import {
+  type Absence,
+  type EndCause,
+  openRecordingSession,
+  type RecordingSession,
+  type RingPlace,
+  type SessionEnd,
+} from './recording-session.ts';
+import { type Recovered, recoverRecording } from './recovery.ts';
+
+/** What a run needs beside what all recordings share. */
+export type RunDeps = RecorderDeps & {
+  /** Resolves when the disk has room, or the signal aborts. */
+  room(signal: AbortSignal): Promise<void>;
+  /** A write found the disk full. */
+  full(): void;
+  /** The keeper of the manifest in a recording's directory. */
+  manifest(recordingId: string, path: string): ManifestFile;
+};
+
+/** What is asked of a run from outside. */
+type Wish = { kind: 'end'; cause: EndCause } | { kind: 'suspend' };
+
+/** See the top of this file. */
+export type RecordingRun = {
+  readonly stream: string;
+  /** The recording it writes now; another after a rotation. */
+  readonly recordingId: string;
+  /** Resolves when the run is over: the summary, or null when the recording stays open. */
+  done: Promise<RecordingSummary | null>;
+  tick(): void;
+  heartbeat(): void;
+  end(cause: EndCause): Promise<RecordingSummary | null>;
+  suspend(): Promise<void>;
+  /** The disk is full: writes what there is and waits for room. */
+  pause(): void;
+  /** Seconds since media became durable. */
+  secondsSinceDurable(): number;
+};
+
+const DISK_RETRY_MS = 1_000;
+const FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
+
+const isFull = (error: unknown): boolean =>
+  FULL_CODES.has(systemCode(error) ?? '') || /database or disk is full/.test(oneLine(error));
+
+const closeFiles = ({ start }: Recovered): Promise<unknown> =>
+  Promise.all(start.open.map(({ file }) => file.close().catch(() => undefined)));
+
+/** Runs the recording that the ledger has open for a stream. */
+export const runRecording = (
+  deps: RunDeps,
+  stream: string,
+  startedId: string,
+  firstAbsence: Absence | null,
+): RecordingRun => {
+  const { spool, log: parent } = deps;
+  const log = parent.child({ stream });
+  const interrupt = new AbortController();
+  let recordingId = startedId;
+  let wish: Wish | null = null;
+  let session: RecordingSession | null = null;
+  let absence = firstAbsence;
+  let beginAt: RingPlace | null = null;
+
+  const pathOf = () => spool.openRecording(recordingId).path;
+  let manifest = deps.manifest(recordingId, pathOf());
+
+  const wait = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        interrupt.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, interrupt.signal.aborted ? 0 : ms);
+      interrupt.signal.addEventListener('abort', done, { once: true });
+    });
+
+  const recover = async (): Promise<Recovered> => {
+    const recovered = await recoverRecording(spool, deps.disk, recordingId);
+    if (recovered.tornBytes > 0) log.warn({ bytes: recovered.tornBytes }, 'cut off what was not written whole');
+    return recovered;
+  };
+
+  /** The media stop here for want of a working disk: says so, and waits until there is room. */
+  const endureDisk = async (error: unknown): Promise<void> => {
+    const cause = isFull(error) ? 'disk_full' : 'disk_error';
+    log.error({ err: error, cause }, 'the spool cannot be written: recording waits');
+    if (cause === 'disk_full') deps.full();
+    else await wait(DISK_RETRY_MS);
+    const recovered = await recover();
+    await closeFiles(recovered);
+    const from_ms = Math.round(recovered.lastMediaMs ?? recovered.recording.recording.start_ms);
+    const gap = { from_ms, to_ms: Math.max(from_ms, Math.round(deps.now())), cause } as const;
+    absence = { cause, gapFromMs: spool.noteGap(recordingId, gap) };
+    deps.counts.gaps += 1;
+    const { record_dir } = recovered.recording.recording;
+    deps.tell({ kind: 'gap', stream, recording_id: recordingId, record_dir, ...gap });
+    await deps.room(interrupt.signal);
+  };
+
+  const close = async (cause: EndCause): Promise<RecordingSummary> => {
+    const { lastEndMs } = spool.openRecording(recordingId);
+    if (absence?.gapFromMs !== null && absence !== null) {
+      spool.noteGap(recordingId, { from_ms: absence.gapFromMs, to_ms: deps.now(), cause: absence.cause });
+    }
+    spool.endRecording(recordingId, cause, lastEndMs);
+    await manifest.finish();
+    log.info({ recording_id: recordingId, cause }, 'recording ended');
+    return spool.summaryOf(recordingId);
+  };
+
+  const rotate = async (resumeAt: RingPlace): Promise<void> => {
+    const { recording } = await recoverForRotation();
+    await close('rotated');
+    const { node_id: nodeId, node_alias: nodeAlias, base_dir: baseDir } = recording;
+    const started = spool.startRecording({ stream, nodeId, nodeAlias, baseDir, cause: 'rotation' });
+    recordingId = started.recording_id;
+    manifest = deps.manifest(recordingId, pathOf());
+    beginAt = resumeAt;
+    absence = null;
+    deps.tell({ kind: 'rotated', stream, recording: started });
+  };
+
+  /** What was written behind the last segment is in the ring still, for the next recording. */
+  const recoverForRotation = async () => {
+    const open = spool.openRecording(recordingId);
+    await Promise.all(open.files.map(({ path }) => deps.disk.remove(path)));
+    return open;
+  };
+
+  const runSession = async (): Promise<SessionEnd> => {
+    const recovered = await recover();
+    session = openRecordingSession(
+      { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed() },
+      { recovered, beginAt, absence },
+    );
+    applyWish();
+    const end = await session.done;
+    session = null;
+    return end;
+  };
+
+  const applyWish = () => {
+    if (wish?.kind === 'end') session?.finish(wish.cause);
+    else if (wish?.kind === 'suspend') session?.suspend();
+  };
+
+  const step = async (): Promise<RecordingSummary | null | 'again'> => {
+    const end = await runSession();
+    if (end.kind === 'ended') return close(end.cause);
+    if (end.kind === 'suspended') return null;
+    if (end.kind === 'rotated') await rotate(end.resumeAt);
+    else await endureDisk(end.error);
+    return 'again';
+  };
+
+  const run = async (): Promise<RecordingSummary | null> => {
+    for (;;) {
+      try {
+        const result = await step();
+        if (result !== 'again') return result;
+      } catch (error) {
+        // The disk does not let the recovery through either.
+        deps.counts.diskErrors += 1;
+        log.error({ err: error }, 'the recording cannot go on yet');
+        if (wish?.kind === 'suspend') return null;
+        if (isFull(error)) deps.full();
+        await wait(DISK_RETRY_MS);
+        if (wish !== null) return null;
+      }
+    }
+  };
+
+  const done = run();
+  const ask = (next: Wish) => {
+    wish ??= next;
+    interrupt.abort();
+    applyWish();
+  };
+
+  return {
+    stream,
+    get recordingId() {
+      return recordingId;
+    },
+    done,
+    tick: () => session?.tick(),
+    heartbeat: () => session?.heartbeat(),
+    end: (cause) => {
+      ask({ kind: 'end', cause });
+      return done;
+    },
+    suspend: async () => {
+      ask({ kind: 'suspend' });
+      await done;
+    },
+    pause: () => session?.abandon(Object.assign(new Error('free disk is below the reserve'), { code: 'ENOSPC' })),
+    secondsSinceDurable: () => (session === null ? 0 : (deps.monotonicMs() - session.durableAtMs()) / 1000),
+  };
+};
+
+/** What the node is told of a recording that started or goes on. */
+export const startedOf = (run: RecordingRun, deps: Pick<RunDeps, 'spool'>): RecordingStarted => {
+  const { recording } = deps.spool.openRecording(run.recordingId);
+  const { recording_id, record, record_dir, start_ms } = recording;
+  return { recording_id, record, record_dir, start_ms };
+};

@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import type { AttachedSpool, NodeCommand, RecorderMessage, WeirConfig } from '@weir/contracts';
+import {
+  createMetrics,
+  fileError,
+  type Log,
+  nodeAlias,
+  openHttp,
+  parseAddress,
+  retry,
+  type Scope,
+  type Secrets,
+  stopKind,
+  systemCode,
+  WeirError,
+} from '@weir/runtime';
+import { isSpoolError, openSpool, type Spool } from '@weir/spool';
+import { openControlConnection } from './control-connection.ts';
+import { type FreeBytes, freeBytesOf, watchDiskSpace } from './disk-space.ts';
+import { answerLedgerRequest } from './ledger-requests.ts';
+import { manifestFile } from './manifest-file.ts';
+import { recorderCounts, registerRecorderMetrics } from './recorder-metrics.ts';
+import type { RecordingSettings } from './recording-deps.ts';
+import { openRecordings } from './recordings.ts';
+import { type Disk, systemDisk } from './segment-file.ts';
+import { spoolManifest } from './spool-manifest.ts';
+
+/** What a recorder is opened with; disk and free space are seams for tests. */
+export type RecorderOptions = {
+  config: WeirConfig;
+  secrets: Pick<Secrets, 'tapToken'>;
+  scope: Scope;
+  signal: AbortSignal;
+  log: Log;
+  disk?: Disk;
+  freeBytes?: FreeBytes;
+};
+
+/** Where a recorder listens, and its spool. */
+export type Recorder = { port: number; spool: string };
+
+const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+const STAND_BY_MS = 1_000;
+
+const listenOf = (text: string) => {
+  const address = parseAddress(text);
+  if (address === null) throw new WeirError('config_invalid', `recorder.listen = ${text}: expected address:port`);
+  return address;
+};
+
+/** Opens the spool; while another recorder process has it, this one stands by. */
+const takeSpool = async (dir: string, signal: AbortSignal, log: Log): Promise<Spool> => {
+  let said = false;
+  const open = async () => {
+    try {
+      return openSpool(dir);
+    } catch (error) {
+      if (isSpoolError(error, 'ledger_damaged')) throw new WeirError('ledger_damaged', error.message, { cause: error });
+      if (isSpoolError(error) || systemCode(error) === undefined) throw error;
+      throw fileError(error, dir);
+    }
+  };
+  return retry(open, signal, {
+    baseMs: STAND_BY_MS,
+    capMs: STAND_BY_MS,
+    retryable: (error) => isSpoolError(error, 'spool_held'),
+    onRetry: (error) => {
+      if (!said) log.warn({ err: error }, 'standing by: the spool is held by another recorder process');
+      said = true;
+    },
+  });
+};
+
+const settingsOf = ({ recorder }: WeirConfig): RecordingSettings => ({
+  segmentMs: recorder.segment_seconds * 1000,
+  reconnectMs: recorder.reconnect_seconds * 1000,
+  maxRecordingMs: recorder.max_recording_seconds * 1000,
+  maxQueuedBytes: MAX_QUEUED_BYTES,
+});
+
+/** Opens the recorder: health, spool, recordings, and the control connection to the node. */
+export const openRecorder = async (options: RecorderOptions): Promise<Recorder> => {
+  const { config, secrets, scope, signal, log, disk = systemDisk, freeBytes = freeBytesOf } = options;
+  const address = config.tap.connect ?? config.tap.listen;
+  const processId = randomUUID();
+  const counts = recorderCounts();
+  const metrics = createMetrics('recorder-worker');
+  const http = scope.use(
+    openHttp({ name: 'recorder-worker', listen: listenOf(config.recorder.listen), log, metrics }),
+    'http',
+  );
+  const { port } = await http.listen();
+  const dir = config.recorder.upload.local_dir;
+  const spool = scope.use(await takeSpool(dir, signal, log), 'spool');
+
+  let onRoom = Promise.withResolvers<void>();
+  const space = scope.use(
+    await watchDiskSpace({
+      dir,
+      reserveBytes: config.recorder.reserve_bytes,
+      freeBytes,
+      changed: (level, free) => {
+        log[level === 'ok' ? 'info' : 'error']({ level, freeBytes: free }, 'spool level');
+        control.tell({ kind: 'spool', spool: attached() });
+        if (level === 'full') recordings.pause();
+        else {
+          onRoom.resolve();
+          onRoom = Promise.withResolvers();
+        }
+      },
+    }),
+  );
+  const attached = (): AttachedSpool => ({
+    spool: spool.spoolId,
+    last_stamp: spool.lastStamp(),
+    free_bytes: Math.max(0, Math.floor(space.freeBytes())),
+    level: space.level(),
+  });
+  const room = async (stop: AbortSignal): Promise<void> => {
+    while (space.level() === 'full' && !stop.aborted) {
+      const aborted = Promise.withResolvers<void>();
+      const wake = () => aborted.resolve();
+      stop.addEventListener('abort', wake, { once: true });
+      await Promise.race([onRoom.promise, aborted.promise]);
+      stop.removeEventListener('abort', wake);
+    }
+  };
+  const synced = registerRecorderMetrics(metrics, counts, {
+    recordings: () => recordings.count,
+    freeBytes: () => space.freeBytes(),
+    isAttached: () => control.isOpen(),
+    secondsSinceDurable: () => recordings.secondsSinceDurable(),
+  });
+  const recordings = openRecordings({
+    spool,
+    disk,
+    address,
+    token: secrets.tapToken,
+    processId,
+    settings: settingsOf(config),
+    counts,
+    synced,
+    tell: (message) => control.tell(message),
+    now: Date.now,
+    monotonicMs: () => performance.now(),
+    log,
+    room,
+    full: space.full,
+    manifest: (id, path) =>
+      manifestFile(
+        path,
+        () => spoolManifest(spool.manifestOf(id, 'present')),
+        () => performance.now(),
+        (err) => log.warn({ err, recording_id: id }, 'manifest not written'),
+      ),
+    capacity: config.recorder.max_streams,
+    isFull: () => space.level() === 'full',
+  });
+
+  const command = async (asked: NodeCommand): Promise<RecorderMessage> => {
+    if (asked.kind === 'offer') return recordings.offer(asked);
+    if (asked.kind === 'stop') return recordings.stop(asked);
+    return { kind: 'response', id: asked.id, ...answerLedgerRequest(spool, asked.path, asked.body) };
+  };
+  // The last word on an ended recording goes over the control connection: it closes after the recordings.
+  const control = scope.use(
+    openControlConnection({
+      address,
+      hello: () => ({
+        weir_tap: 1,
+        token: secrets.tapToken,
+        process_id: processId,
+        use: 'control',
+        spool: attached(),
+        alias: nodeAlias(config),
+        capacity: config.recorder.max_streams,
+        orders: spool.orders(),
+      }),
+      welcomed: ({ node_id, alias, stopped }) => {
+        recordings.attached({ node_id, alias });
+        recordings.drop(stopped);
+      },
+      command,
+      log,
+    }),
+    'control connection',
+  );
+  scope.defer(async () => {
+    recordings.closeAs(stopKind(signal) === 'orderly' ? 'orderly' : 'term');
+    await recordings[Symbol.asyncDispose]();
+  }, 'recordings');
+  recordings.takeUp();
+  http.addCheck('node', async () => (control.isOpen() ? 'ok' : { reason: `no control connection to ${address}` }));
+  http.addCheck('disk', async () => (space.level() === 'full' ? { reason: 'free disk is below the reserve' } : 'ok'));
+  return { port, spool: spool.spoolId };
+};
