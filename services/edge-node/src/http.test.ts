@@ -1,3 +1,4 @@
+import { nodeStatus } from '@weir/contracts';
 import { issueToken, signGatewayToken } from '@weir/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestNode, testSecrets } from './test-node.ts';
@@ -178,6 +179,15 @@ test("a gateway's token may publish a cascade, the index's may only pull rows", 
   const body = JSON.stringify({ index: 'i', spool: '0123456789abcdef', since: 0 });
   const rows = await call({ url: '/api/recordings/rows', type: 'application/json', body, token: index });
   expect([rows.answer.statusCode, rows.code]).toEqual([503, 'recorder_absent']);
+});
+
+test('the node tells its status to index, gateway and administrators alone', async () => {
+  for (const token of [await gatewayToken('index'), await gatewayToken('gateway'), testSecrets.apiToken]) {
+    const { answer } = await call({ method: 'GET', url: '/api/node', token });
+    expect(nodeStatus.parse(answer.json())).toMatchObject({ online: true, alias: 'site-1', spools: [] });
+  }
+  const viewer = await userToken('*', 'subscribe');
+  expect((await call({ method: 'GET', url: '/api/node', token: viewer })).code).toBe('forbidden');
 });
 
 test('a switched-off recorder answers 501 on all its routes', async () => {

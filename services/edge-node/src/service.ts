@@ -21,6 +21,7 @@ import { createAccess } from './access.ts';
 import { machineClock, type NodeClock } from './clock.ts';
 import { type Core, createCore, type Listener } from './core.ts';
 import { addNodeMetrics } from './node-metrics.ts';
+import { addNodeRoute } from './node-route.ts';
 import { nodeEvent, openPresence } from './presence.ts';
 import { addRecordRoutes } from './record-routes.ts';
 import { addStreamRoutes } from './stream-routes.ts';
@@ -95,7 +96,9 @@ const openHttpServer = ({ config, scope, log }: EdgeNodeDeps) => {
   return { metrics, http: scope.use(http, 'http') };
 };
 
-const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { alias }: Identity): void => {
+type Told = { identity: Identity; status: () => NodeStatus };
+
+const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { alias }, status }: Told): void => {
   const { config, secrets, log } = deps;
   const { streams, sessions, recordings, recorders, situation } = core;
   if (!config.auth.enabled) log.warn('[auth] enabled = false: everybody may do everything on this node');
@@ -106,6 +109,7 @@ const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { alias }: Iden
   addWhipRoutes(app, { access, sessions, iceServers: config.ice_servers });
   addStreamRoutes(app, { access, streams, info: (stream) => streamInfoOf(stream, alias, situation()) });
   addRecordRoutes(app, { access, streams, recordings, recorders, situation });
+  addNodeRoute(app, access, status);
   addUnbuiltRoutes(app, access);
 };
 
@@ -124,13 +128,13 @@ const openBus = async (deps: EdgeNodeDeps, { alias, nodeId }: Identity, offline:
   return scope.use(await connectBus({ url, clientId, ...login, will, log, signal }), 'bus');
 };
 
-const statusOf = (deps: EdgeNodeDeps, core: Core, identity: Identity, url: string) => (): NodeStatus => ({
+const statusOf = (deps: EdgeNodeDeps, core: Core, identity: Identity, url: () => string) => (): NodeStatus => ({
   online: true,
   alias: identity.alias,
   node_id: identity.nodeId,
   process_id: identity.processId,
   version: VERSION,
-  http: deps.config.http.public ?? url,
+  http: deps.config.http.public ?? url(),
   streams: core.streams.size,
   sessions: core.sessions.size,
   max_sessions: deps.config.webrtc.max_sessions,
@@ -152,9 +156,8 @@ const lateListener = () => {
   return { listener, hear };
 };
 
-const openBusPresence = async (deps: EdgeNodeDeps, core: Core, identity: Identity, url: string) => {
+const openBusPresence = async (deps: EdgeNodeDeps, core: Core, identity: Identity, status: () => NodeStatus) => {
   const { config, scope, clock = machineClock } = deps;
-  const status = statusOf(deps, core, identity, url);
   const bus = await openBus(deps, identity, { ...status(), online: false });
   if (bus === null) return { bus: null, presence: null };
   const presence = openPresence({
@@ -209,9 +212,13 @@ export const openEdgeNode = async (deps: EdgeNodeDeps): Promise<EdgeNode> => {
   const core = createCore({ config, endpoint, clock, log, listener });
   const tap = scope.use(await openNodeTap(deps, core, identity, listener), 'tap');
   const { metrics, http } = openHttpServer(deps);
-  addRoutes(http.app, deps, core, identity);
-  const { httpPort, url } = await listenHttp(http);
-  const { bus, presence } = await openBusPresence(deps, core, identity, url);
+  let url = '';
+  const status = statusOf(deps, core, identity, () => url);
+  addRoutes(http.app, deps, core, { identity, status });
+  const listening = await listenHttp(http);
+  url = listening.url;
+  const { httpPort } = listening;
+  const { bus, presence } = await openBusPresence(deps, core, identity, status);
   if (presence !== null) hear(presence);
   addNodeMetrics(metrics, { core, endpoint, tap: tap.stats, bus });
   const timer = setInterval(() => {
