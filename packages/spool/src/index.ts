@@ -8,6 +8,7 @@ export {
   type RecordingFile,
   syncDirectory,
 } from './recording-directory.ts';
+export { recordDocumentOf, recordingManifest } from './recording-documents.ts';
 export type {
   ClosedSegment,
   NewGap,

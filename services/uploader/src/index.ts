@@ -1,0 +1,1 @@
+export { openUploader, type Uploader, type UploaderDeps } from './service.ts';

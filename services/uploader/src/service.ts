@@ -1,0 +1,137 @@
+/**
+ * The uploader: moves segments from the spool to the bucket, and tells the index what the ledger says. It works from
+ * the ledger alone, so it may be killed at any instant; neither broker nor index is needed for it to put.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { brokerUrl, splitListen } from '@weir/contracts';
+import {
+  type Bus,
+  type Check,
+  type Clock,
+  connectBus,
+  isAbort,
+  loadOrCreateFile,
+  nodeAlias,
+  openHttp,
+  type Scope,
+  type ServiceStart,
+  Stop,
+  systemClock,
+} from '@weir/runtime';
+import { openOwnStorage, storageOf } from './own-storage.ts';
+import { presignedStorage } from './presigned-storage.ts';
+import { awaitLedger, ledgerIfThere } from './spool-opening.ts';
+import { workOnSpool } from './spool-work.ts';
+import type { Target } from './target.ts';
+import { type UploaderState, uploaderMetrics } from './uploader-metrics.ts';
+
+/** What an uploader is made of; whatever it opens goes on the scope. */
+export type UploaderDeps = ServiceStart & {
+  scope: Scope;
+  signal: AbortSignal;
+  /** Told of a failure after the start that the uploader cannot live with; default: the process ends by it. */
+  failed?: (error: unknown) => void;
+  clock?: Clock;
+  random?: () => number;
+  /** Time of one put by its bytes, in milliseconds. */
+  putTimeoutMs?: (bytes: number) => number;
+  /** Time for an acknowledgement before rows are sent again. */
+  ackTimeoutMs?: number;
+};
+
+/** An uploader that runs: the port of its health and metrics. */
+export type Uploader = { port: number };
+
+// A recording's first segment is to be in the bucket soon, however seldom the configuration has us look.
+const MAX_PERIOD_MS = 500;
+
+type Parts = UploaderDeps & Required<Pick<UploaderDeps, 'clock' | 'random'>>;
+
+const openTarget = async ({ config, secrets, profile, scope, signal, log, clock, random }: Parts): Promise<Target> => {
+  const { storage, upload } = config.recorder;
+  const { now } = clock;
+  if (upload.queue_path !== undefined)
+    log.info({ queue_path: upload.queue_path }, 'queue_path is not used: the queue is the ledger in the spool');
+  if (!upload.enabled) {
+    const own = { storage: storageOf(storage, profile), spoolDir: upload.local_dir };
+    return openOwnStorage({ ...own, scope, log, now, random });
+  }
+  const token = upload.liveman_token ?? secrets.apiToken;
+  const ttlSeconds = upload.presign_ttl_seconds;
+  return presignedStorage({ gatewayUrl: upload.liveman_url, token, ttlSeconds, now, signal });
+};
+
+const openBus = async (
+  { config, secrets, profile, scope, signal, log }: Parts,
+  instance: string,
+): Promise<Bus | null> => {
+  const url = brokerUrl(config, profile);
+  if (url === null) {
+    log.warn('no broker in [net4mqtt]: the index learns of rows only when it asks the node');
+    return null;
+  }
+  const clientId = `uploader-${nodeAlias(config)}-${instance}`;
+  return scope.use(await connectBus({ url, clientId, ...secrets.broker('uploader'), log, signal }), 'bus');
+};
+
+const checksOf = (dir: string, state: () => UploaderState | null): Record<string, Check> => ({
+  spool: async () => (state() === null ? { reason: `${dir} has no ledger yet: its recorder makes it` } : 'ok'),
+  storage: async () => (state()?.circuit.isOpen === true ? { reason: 'storage does not answer' } : 'ok'),
+});
+
+const instanceOf = async (dataDir: string): Promise<string> =>
+  (await loadOrCreateFile(join(dataDir, 'uploader-id'), () => randomBytes(6).toString('hex'))).trim();
+
+const endProcess = (error: unknown): void => {
+  setImmediate(() => {
+    throw error;
+  });
+};
+
+/** Runs `work` in the background until it ends or the scope closes, which waits for it. */
+const inBackground = (scope: Scope, failed: (error: unknown) => void, work: (signal: AbortSignal) => Promise<void>) => {
+  const closing = new AbortController();
+  const running = work(closing.signal).catch((error: unknown) => {
+    if (!isAbort(error)) failed(error);
+  });
+  scope.defer(() => {
+    closing.abort(new Stop('term'));
+    return running;
+  }, 'uploads');
+};
+
+/**
+ * Opens the uploader: storage is asked first, and what only an operator can mend is one line. A spool whose recorder
+ * has not started yet is waited for.
+ */
+export const openUploader = async (deps: UploaderDeps): Promise<Uploader> => {
+  const { config, scope, log, signal, clock = systemClock, random = Math.random, failed = endProcess } = deps;
+  const parts: Parts = { ...deps, clock, random };
+  const { local_dir: dir, concurrency: places, interval_ms: intervalMs } = config.recorder.upload;
+  const instance = await instanceOf(config.data_dir);
+  const target = await openTarget(parts);
+  const bus = await openBus(parts, instance);
+  let state: UploaderState | null = null;
+  const metrics = uploaderMetrics(() => state, clock.now);
+  const checks = checksOf(dir, () => state);
+  const listen = splitListen(config.uploader.listen);
+  const http = scope.use(openHttp({ name: 'uploader', listen, log, metrics: metrics.metrics, checks }), 'http');
+  const { port } = await http.listen();
+  const there = ledgerIfThere(dir, clock.now);
+  inBackground(scope, failed, async (closing) => {
+    const ends = AbortSignal.any([signal, closing]);
+    using ledger = there ?? (await awaitLedger(dir, clock, log, ends));
+    const names = { holder: `uploader-${instance}`, prefix: config.net4mqtt.topic_prefix, alias: nodeAlias(config) };
+    const opened = (next: UploaderState) => {
+      state = next;
+    };
+    const periodMs = Math.min(intervalMs, MAX_PERIOD_MS);
+    try {
+      await workOnSpool({ ...parts, ...names, ledger, target, bus, metrics, places, periodMs, signal: ends, opened });
+    } finally {
+      state = null;
+    }
+  });
+  return { port };
+};

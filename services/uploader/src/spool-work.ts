@@ -1,0 +1,98 @@
+import type { Bus, Clock, Log } from '@weir/runtime';
+import type { Ledger } from '@weir/spool';
+import { type Circuit, openCircuit } from './circuit.ts';
+import { documentUploads } from './document-uploads.ts';
+import { mediaUploads } from './media-uploads.ts';
+import { objectSender } from './object-sender.ts';
+import { openPulse } from './pulse.ts';
+import { putLane } from './put-lane.ts';
+import { type RetryTable, retryTable } from './retry-table.ts';
+import { openRowReplication, type RowReplication } from './row-replication.ts';
+import type { Target } from './target.ts';
+import type { UploaderMetrics, UploaderState } from './uploader-metrics.ts';
+
+/** What working on one spool needs. */
+export type SpoolWorkDeps = {
+  ledger: Ledger;
+  target: Target;
+  bus: Bus | null;
+  metrics: UploaderMetrics;
+  /** Under which leases are held, the same over restarts. */
+  holder: string;
+  prefix: string;
+  alias: string;
+  /** Objects put at the same time. */
+  places: number;
+  /** How often the ledger is looked at. */
+  periodMs: number;
+  log: Log;
+  clock: Pick<Clock, 'now'>;
+  random: () => number;
+  signal: AbortSignal;
+  putTimeoutMs?: (bytes: number) => number;
+  ackTimeoutMs?: number;
+  /** Told once everything is open. */
+  opened: (state: UploaderState) => void;
+};
+
+const circuitOf = ({ log, clock, random }: SpoolWorkDeps, retries: RetryTable): Circuit =>
+  openCircuit({ now: clock.now, random }, (isOpen) => {
+    if (isOpen) {
+      log.error('storage does not answer; the spool keeps everything, one probe at a time');
+      return;
+    }
+    log.info('storage answers again');
+    retries.forgive();
+  });
+
+const openPuts = (deps: SpoolWorkDeps, retries: RetryTable, circuit: Circuit, freed: () => void) => {
+  const { ledger, target, metrics, holder, places, log, clock, signal } = deps;
+  const counted = metrics.putEnded;
+  const shared = { ledger, holder, retries, circuit, log, now: clock.now, signal, counted, freed };
+  const onPut = (result: string, bytes: number) => {
+    metrics.putEnded(result);
+    if (result !== 'exists-different') metrics.putBytes(bytes);
+  };
+  const send = objectSender(target, onPut, deps.putTimeoutMs);
+  // Documents have places of their own: a backlog of segments must not keep the newest from being seen.
+  const lanes = [putLane(places, shared), putLane(places, shared)] as const;
+  const lookForMedia = mediaUploads({ ledger, lane: lanes[0], retries, send, log });
+  const lookForDocuments = documentUploads({ ledger, lane: lanes[1], send, monotonicMs: () => performance.now() });
+  return {
+    look: () => {
+      lookForMedia();
+      lookForDocuments();
+    },
+    idle: async () => {
+      for (const lane of lanes) await lane.idle();
+    },
+  };
+};
+
+const openRows = async (deps: SpoolWorkDeps): Promise<RowReplication | null> => {
+  const { ledger, bus, prefix, alias, log, clock, random, ackTimeoutMs } = deps;
+  if (bus === null) return null;
+  const patience = ackTimeoutMs === undefined ? {} : { ackTimeoutMs };
+  return openRowReplication({ ledger, bus, prefix, alias, log, now: clock.now, random, ...patience });
+};
+
+/** Puts and replicates what the ledger has until the signal aborts; resolves when nothing is under way any more. */
+export const workOnSpool = async (deps: SpoolWorkDeps): Promise<void> => {
+  const { ledger, log, clock, random, signal } = deps;
+  const retries = retryTable({ now: clock.now, random });
+  const circuit = circuitOf(deps, retries);
+  // What this holder had when it was killed.
+  ledger.releaseAll(deps.holder);
+  using replication = await openRows(deps);
+  const puts = openPuts(deps, retries, circuit, () => pulse.wake());
+  const look = () => {
+    puts.look();
+    replication?.look();
+  };
+  const failed = (error: unknown) => log.error({ err: error }, 'the ledger could not be read');
+  const pulse = openPulse(look, deps.periodMs, signal, failed);
+  deps.opened({ ledger, circuit, retries, replication });
+  log.info({ spool: ledger.spoolId, dir: ledger.dir }, 'uploading');
+  await pulse.ended;
+  await puts.idle();
+};

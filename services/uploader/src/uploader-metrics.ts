@@ -1,0 +1,61 @@
+import { createMetrics, type Metrics } from '@weir/runtime';
+import type { Ledger } from '@weir/spool';
+import type { Circuit } from './circuit.ts';
+import type { RetryTable } from './retry-table.ts';
+import type { RowReplication } from './row-replication.ts';
+
+/** What the metrics are read from; absent while there is no ledger yet. */
+export type UploaderState = {
+  ledger: Pick<Ledger, 'backlog' | 'oldestWaitingMs' | 'lastStamp' | 'cursor'>;
+  circuit: Pick<Circuit, 'isOpen'>;
+  retries: Pick<RetryTable, 'size' | 'forgotten'>;
+  replication: Pick<RowReplication, 'counts'> | null;
+};
+
+/** The uploader's numbers and the two counters that its puts move. */
+export type UploaderMetrics = {
+  metrics: Metrics;
+  /** A put ended: `stored`, `exists-same`, `exists-different`, or the cause of its failure. */
+  putEnded(result: string): void;
+  putBytes(bytes: number): void;
+};
+
+/** Makes the metrics; `state` is asked when they are read. */
+export const uploaderMetrics = (
+  state: () => UploaderState | null,
+  now: () => number,
+  { processMetrics = true } = {},
+): UploaderMetrics => {
+  const metrics = createMetrics('uploader', { processMetrics });
+  const puts = metrics.counter('uploader_puts_total', 'Puts by how they ended', ['result']);
+  const bytes = metrics.counter('uploader_put_bytes_total', 'Bytes of the objects that were stored');
+  const gauge = (name: string, help: string, read: (from: UploaderState) => number) =>
+    metrics.gauge(`uploader_${name}`, help, [], (target) => {
+      const from = state();
+      if (from !== null) target.set(read(from));
+    });
+  const count = (name: string, help: string, read: (from: UploaderState) => number) =>
+    metrics.counted(`uploader_${name}_total`, help, () => {
+      const from = state();
+      return from === null ? 0 : read(from);
+    });
+  gauge('backlog_segments', 'Segments that wait', ({ ledger }) => ledger.backlog().segments);
+  gauge('backlog_bytes', 'Their bytes', ({ ledger }) => ledger.backlog().bytes);
+  gauge('oldest_unsent_seconds', 'Age of the oldest segment that waits', ({ ledger }) => {
+    const startMs = ledger.oldestWaitingMs();
+    return startMs === null ? 0 : Math.max(0, now() - startMs) / 1000;
+  });
+  // Stamps are microseconds, but for a clock that was set back.
+  gauge('cursor_lag_seconds', 'Stamp of the newest row less the cursor that the index told', ({ ledger }) => {
+    const cursor = ledger.cursor()?.cursor ?? 0;
+    return cursor === 0 ? 0 : Math.max(0, ledger.lastStamp() - cursor) / 1e6;
+  });
+  gauge('circuit_open', '1 while storage does not answer', ({ circuit }) => (circuit.isOpen ? 1 : 0));
+  gauge('retries_waiting', 'Objects that wait for another try', ({ retries }) => retries.size);
+  count('retries_forgotten', 'Waits cut short by the bound', ({ retries }) => retries.forgotten);
+  count('rows_published', 'Ledger rows that the broker took', ({ replication }) => replication?.counts.rows ?? 0);
+  count('rows_repeats', 'Times rows were sent again', ({ replication }) => replication?.counts.repeats ?? 0);
+  count('acks', 'Acknowledgements of an index', ({ replication }) => replication?.counts.acks ?? 0);
+  count('acks_ignored', 'Acknowledgements of rows we never had', (s) => s.replication?.counts.ignoredAcks ?? 0);
+  return { metrics, putEnded: (result) => puts.inc({ result }), putBytes: (size) => bytes.inc(size) };
+};
