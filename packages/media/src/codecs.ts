@@ -29,8 +29,8 @@ export type TrackDescription = {
   channels?: number;
 };
 
-/** What is known when a track goes on after a restart: its codec configuration record. */
-export type ResumedCodec = { configuration: Uint8Array };
+/** What is known when a track goes on after a restart: its codec configuration record, null when it had none yet. */
+export type ResumedCodec = { configuration: Uint8Array | null };
 
 /** One row of the codec table: all the core knows of a codec. `sampleDuration` is the guess for a last sample, in ticks. */
 export type Codec = {
@@ -54,8 +54,8 @@ export const codecs: Readonly<Record<string, Codec>> = {
     sampleDuration: 3000,
     depacketizer: (track, resumed) =>
       h264Depacketizer(
-        resumed === null
-          ? { parameterSets: outOfBandSets(track.fmtp ?? '') }
+        resumed === null || resumed.configuration === null
+          ? { parameterSets: outOfBandSets(track.fmtp ?? ''), intact: resumed !== null }
           : { parameterSets: decodeAvcC(resumed.configuration), intact: true },
       ),
     describe: (configuration) => {

@@ -7,16 +7,18 @@ const mostKept = 31;
 
 /**
  * Keeps the parameter sets in force and gives the avcC record a unit is coded with: the same object while nothing
- * changes. The sets that come with a key frame replace those before, others are added.
+ * changes. The sets that come with a key frame replace those before, others are added. `inBand`: whether any came.
  */
 export const parameterSetKeeper = (
   known: ParameterSets | null,
-): { configurationFor: (unit: SetsInUnit) => Uint8Array | null } => {
+): { configurationFor: (unit: SetsInUnit) => Uint8Array | null; inBand: () => boolean } => {
+  let inBand = false;
   let sets: ParameterSets = known ?? { sps: [], pps: [] };
   let configuration = known === null ? null : encodeAvcC(known);
   return {
     configurationFor: (unit) => {
       if (unit.sps.length === 0 && unit.pps.length === 0) return configuration;
+      inBand = true;
       const replaces = unit.key && unit.sps.length > 0;
       const base: ParameterSets = replaces ? { sps: [], pps: unit.pps.length > 0 ? [] : sets.pps } : sets;
       const next = { sps: withNew(base.sps, unit.sps), pps: withNew(base.pps, unit.pps) };
@@ -30,6 +32,7 @@ export const parameterSetKeeper = (
       if (configuration === null || !sameBytes(record, configuration)) configuration = record;
       return configuration;
     },
+    inBand: () => inBand,
   };
 };
 

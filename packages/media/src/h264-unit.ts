@@ -52,21 +52,25 @@ export const addPayload = (unit: Unit, payload: Uint8Array): boolean => {
 };
 
 /**
- * Whether a payload is evidently the first of its picture: parameter sets, delimiter or SEI, or the slice with
- * macroblock 0 (first_mb_in_slice is ue(v): a leading 1 bit is zero, Rec. ITU-T H.264 §7.3.3).
+ * Whether a payload is evidently the first of its picture: a delimiter, an SPS, or the slice with macroblock 0
+ * (first_mb_in_slice is ue(v): a leading 1 bit is zero, Rec. ITU-T H.264 §7.3.3). Where parameter sets come in band,
+ * they come before an IDR slice, which then is not the first.
  */
-export const isPictureStart = (payload: Uint8Array): boolean => {
+export const isPictureStart = (payload: Uint8Array, setsInBand: boolean): boolean => {
   const type = (payload[0] ?? 0) & 0x1f;
-  if (type === nalType.stapA) return payload.length > 4 && isPictureStart(payload.subarray(3));
+  if (type === nalType.stapA) return payload.length > 4 && isPictureStart(payload.subarray(3), setsInBand);
   if (type === nalType.fuA) {
     const header = payload[1] ?? 0;
-    return header >> 7 === 1 && startsPicture(header & 0x1f, payload[2]);
+    return header >> 7 === 1 && startsPicture(header & 0x1f, payload[2], setsInBand);
   }
-  return startsPicture(type, payload[1]);
+  return startsPicture(type, payload[1], setsInBand);
 };
 
-const startsPicture = (type: number, next: number | undefined): boolean =>
-  type === nalType.slice || type === nalType.idr ? (next ?? 0) >> 7 === 1 : type >= nalType.sei && type <= nalType.aud;
+const startsPicture = (type: number, next: number | undefined, setsInBand: boolean): boolean => {
+  if (type === nalType.slice) return (next ?? 0) >> 7 === 1;
+  if (type === nalType.idr) return (next ?? 0) >> 7 === 1 && !setsInBand;
+  return type === nalType.sps || type === nalType.aud || (type === nalType.sei && !setsInBand);
+};
 
 /** Single NAL unit packet (RFC 6184 §5.6). */
 const addNal = (unit: Unit, nal: Uint8Array): boolean => {

@@ -64,7 +64,7 @@ export const h264Depacketizer = (start: H264Start = {}): Depacketizer => {
   };
 
   const begin = (packet: ReceivedPacket, intact: boolean): Unit | null => {
-    if (intact || isPictureStart(packet.rtp.payload)) return beginUnit(packet);
+    if (intact || isPictureStart(packet.rtp.payload, keeper.inBand())) return beginUnit(packet);
     drop(packet.rtp.timestamp, true);
     if (packet.rtp.marker) state = { kind: 'idle', intact: true };
     return null;

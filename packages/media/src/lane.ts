@@ -46,7 +46,7 @@ export type LaneNeeds = {
 };
 
 /** After a restart: where the lane goes on. */
-export type LaneStart = { point: ResumePoint; configuration: Uint8Array };
+export type LaneStart = { point: ResumePoint; configuration: Uint8Array | null };
 
 const mostUndurable = 256;
 

@@ -3,6 +3,7 @@ import { endMsOf, type Lane, type LaneFiles, noteDurable, openLane } from './lan
 import type { Publication, RecordingCounters, RecordingResume } from './recording-messages.ts';
 import { resumedLaneFiles } from './recording-resume.ts';
 import type { RecordingState } from './recording-state.ts';
+import type { ResumePoint } from './resume-point.ts';
 
 type ReceiverCounters = Pick<RecordingCounters, 'late' | 'lost' | 'malformed' | 'droppedUnits'>;
 
@@ -114,7 +115,9 @@ const joinOpenSegments = (state: RecordingState, resume: RecordingResume | null)
   for (const { point, open } of resume?.tracks ?? []) {
     const lane = state.lanes[point.track];
     if (lane === undefined) continue;
-    lane.segment = open?.segment ?? (newest === null ? 0 : (state.segments.oldest()?.number ?? 0));
+    lane.segment = open?.segment ?? (hasWritten(point) ? (state.segments.oldest()?.number ?? 0) : 0);
     if (lane.kind === 'video') state.videoMs = endMsOf(lane);
   }
 };
+
+const hasWritten = (point: ResumePoint): boolean => point.segment > 0;

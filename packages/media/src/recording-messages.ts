@@ -103,11 +103,11 @@ export type RecordingCounters = {
   parts: number;
 };
 
-/** A track of an open segment as found on disk: its configuration record, its resume point, and what its file holds. */
+/** A track as found on disk: its resume point, its configuration record (null: no file yet), and what its file holds. */
 export type ResumedTrack = {
   point: ResumePoint;
-  configuration: Uint8Array;
-  /** Null when the track's last file is final. */
+  configuration: Uint8Array | null;
+  /** Null when the track has no file or its last one is final. */
   open: {
     segment: number;
     baseDecodeTime: number;

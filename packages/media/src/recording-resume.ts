@@ -14,7 +14,7 @@ export type TrackFile = { track: TrackKind; segment: number; scan: SegmentScan; 
 
 /**
  * What a restart needs, from the tracks' last files. `lastSegment` is the highest number used by any file or row,
- * `period` the highest period. Null when no file has a whole part with a resume point of its own track.
+ * `period` the highest period. Null when no file has a whole part.
  */
 export const resumeFromFiles = (
   files: readonly TrackFile[],
@@ -22,24 +22,27 @@ export const resumeFromFiles = (
   period: number,
 ): RecordingResume | null => {
   const points = files.flatMap((file) => file.scan.parts[file.scan.parts.length - 1]?.resume ?? []);
-  const tracks = files.map((file) => resumedTrack(file, points)).filter((track) => track !== null);
-  return tracks.length === 0 ? null : { tracks, lastSegment, period };
+  const tracks = (['video', 'audio'] as const).map((track) => {
+    const point = latestPoint(points.filter((each) => each.track === track));
+    const file = files.find((each) => each.track === track);
+    return point === null ? null : resumedTrack(point, file ?? null);
+  });
+  const found = tracks.filter((track) => track !== null);
+  return found.length === 0 ? null : { tracks: found, lastSegment, period };
 };
 
-const resumedTrack = (file: TrackFile, points: readonly ResumePoint[]): ResumedTrack | null => {
-  const { parts } = file.scan;
-  const [first] = parts;
-  const last = parts[parts.length - 1];
-  const configuration = decodeInitSegment(file.init)?.configuration;
-  const point = latestPoint(points.filter((each) => each.track === file.track));
-  if (first === undefined || last === undefined || configuration === undefined || point === null) return null;
+const resumedTrack = (point: ResumePoint, file: TrackFile | null): ResumedTrack => {
+  const [first] = file?.scan.parts ?? [];
+  const last = file?.scan.parts[file.scan.parts.length - 1];
+  if (file === null || first === undefined || last === undefined) return { point, configuration: null, open: null };
+  const configuration = decodeInitSegment(file.init)?.configuration ?? null;
   if (file.final) return { point, configuration, open: null };
   const open = {
     segment: file.segment,
     baseDecodeTime: first.baseDecodeTime,
     duration: last.baseDecodeTime + last.duration - first.baseDecodeTime,
-    samples: parts.reduce((sum, part) => sum + part.sampleCount, 0),
-    bytes: parts.reduce((sum, part) => sum + part.length, 0),
+    samples: file.scan.parts.reduce((sum, part) => sum + part.sampleCount, 0),
+    bytes: file.scan.parts.reduce((sum, part) => sum + part.length, 0),
     startsWithKeyFrame: first.keyFrame,
   };
   return { point, configuration, open };

@@ -10,12 +10,13 @@ import type { GapCause, RecordingOptions, RecordingOutput } from './recording-me
  * - `absent`: nobody publishes.
  * - `resuming`: after a restart, until the tap says which publication is there; the open segments are those found on disk.
  * - `waiting`: for the first video key frame, or, after `videoWaitMs`, for audio alone. No segment is open.
+ *   `sinceMs` is the first packet's arrival, null before it.
  * - `running`: samples are written; at least one segment is open.
  */
 export type Phase =
   | { kind: 'absent' }
   | { kind: 'resuming'; missing: boolean }
-  | { kind: 'waiting'; sinceMs: number }
+  | { kind: 'waiting'; sinceMs: number | null }
   | { kind: 'running' };
 
 /** All that the decisions of one recording share. Times on the timeline and the wall in ms. */
@@ -52,8 +53,9 @@ export const wantKeyFrame = (state: RecordingState): void => {
 /** Whether video takes part in the segments of this run. */
 export const hasVideo = (state: RecordingState): boolean => (state.lanes.video?.segment ?? 0) > 0;
 
-/** Time since a moment of the arrival clock; a clock set back counts as a long time. */
-export const elapsedMs = (state: RecordingState, sinceMs: number): number => {
+/** Time since a moment of the arrival clock, 0 when it has not come (null); a clock set back counts as a long time. */
+export const elapsedMs = (state: RecordingState, sinceMs: number | null): number => {
+  if (sinceMs === null) return 0;
   const elapsed = state.clock.nowMs() - sinceMs;
   return elapsed < -1000 ? Number.POSITIVE_INFINITY : elapsed;
 };

@@ -116,7 +116,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   };
 
   const wait = (): void => {
-    state.phase = { kind: 'waiting', sinceMs: state.clock.nowMs() };
+    state.phase = { kind: 'waiting', sinceMs: null };
   };
 
   /** Something is missing: everything so far is closed, and the recording begins again. */
@@ -169,6 +169,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     lane.dropBelow = input.ordinal + 1;
     newestOrdinal = Math.max(newestOrdinal, input.ordinal);
     state.clock.packet(input.arrivalMs);
+    if (state.phase.kind === 'waiting') state.phase.sinceMs ??= state.clock.nowMs();
     if (isRtcp(input.bytes)) {
       takeReport(lane, input.bytes);
       return;
