@@ -8,7 +8,7 @@
 import type { RecordingRow, ResumePoint as WirePoint } from '@weir/contracts';
 import { type RecordingOutput, type ResumePoint, recordingCore } from '@weir/media';
 import type { NewGap } from '@weir/spool';
-import { openMediaWriter } from './media-writer.ts';
+import { openMediaWriter, type SegmentFacts } from './media-writer.ts';
 import { openRecordConnection, type RecordFrame } from './record-connection.ts';
 import type { RecordingDeps } from './recording-deps.ts';
 import { initOf, segmentOf } from './recording-rows.ts';
@@ -90,8 +90,10 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
   let durableAtMs = deps.monotonicMs();
   let startMs = recording.start_ms;
   let isFirstWelcome = true;
+  let isFinishing = false;
   let isOver = false;
   let lastCounters = core.counters();
+  let absenceGapMs = absence?.gapFromMs ?? null;
 
   const noteGap = (gap: NewGap): void => {
     counts.gaps += 1;
@@ -112,14 +114,9 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
         deps.synced(syncMs / 1000);
         take(core.step({ kind: 'durable', part }));
       },
-      closed: (segment) => {
+      closed: () => {
         counts.segments += 1;
-        if (segment.number === 1) startMs = segment.start_ms;
         deps.changed();
-        const endMs = segment.start_ms + segment.duration_ms;
-        if (settings.maxRecordingMs === 0 || endMs - startMs < settings.maxRecordingMs) return;
-        const resumeAt = placeOf(segment.resume);
-        if (resumeAt !== null) over({ kind: 'rotated', resumeAt });
       },
       failed: (error) => {
         counts.diskErrors += 1;
@@ -146,21 +143,40 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     return { cause: absence.cause, from_ms: absence.gapFromMs ?? fromMs, to_ms: toMs };
   };
 
+  /** Media go on where they stopped: the ring had all that was missed. */
+  const withdrawAbsence = (): void => {
+    if (absenceGapMs === null) return;
+    spool.withdrawGap(recordingId, absenceGapMs);
+    absenceGapMs = null;
+  };
+
+  /** Closes a segment; when the recording is old enough, what comes behind is the next recording's, from the ring. */
+  const close = (segment: SegmentFacts): void => {
+    writer.push({ kind: 'close', segment });
+    if (segment.number === 1) startMs = segment.start_ms;
+    const ageMs = segment.start_ms + segment.duration_ms - startMs;
+    const resumeAt = placeOf(segment.resume);
+    if (isFinishing || settings.maxRecordingMs === 0 || ageMs < settings.maxRecordingMs || resumeAt === null) return;
+    over({ kind: 'rotated', resumeAt });
+  };
+
   const put = (output: RecordingOutput): void => {
     switch (output.kind) {
       case 'init':
         writer.push({ kind: 'init', bytes: output.bytes, init: initOf(output) });
         return;
       case 'part':
+        withdrawAbsence();
         counts.parts += 1;
         counts.partBytes += output.bytes.length;
         if (!writer.push({ kind: 'part', part: output })) overflow();
         return;
       case 'segment-closed':
-        writer.push({ kind: 'close', segment: segmentOf(output) });
+        close(segmentOf(output));
         return;
       case 'gap': {
         const gap = gapOf(output);
+        absenceGapMs = null;
         writer.push({ kind: 'gap', gap });
         noteGap(gap);
         return;
@@ -173,7 +189,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     }
   };
   const take = (outputs: readonly RecordingOutput[]): void => {
-    for (const output of outputs) put(output);
+    for (const output of outputs) if (!isOver) put(output);
   };
 
   const overflow = (): void => {
@@ -274,6 +290,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
 
   const finish = (cause: EndCause): void => {
     if (isOver) return;
+    isFinishing = true;
     take(core.step({ kind: 'finish' }));
     over({ kind: 'ended', cause });
   };

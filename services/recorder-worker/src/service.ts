@@ -34,6 +34,8 @@ export type RecorderOptions = {
   log: Log;
   disk?: Disk;
   freeBytes?: FreeBytes;
+  /** Overrides what the configuration says. */
+  settings?: Partial<RecordingSettings>;
 };
 
 /** Where a recorder listens, and its spool. */
@@ -137,7 +139,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     address,
     token: secrets.tapToken,
     processId,
-    settings: settingsOf(config),
+    settings: { ...settingsOf(config), ...options.settings },
     counts,
     synced,
     tell: (message) => control.tell(message),
