@@ -1,0 +1,101 @@
+import type { TrackKind } from './codecs.ts';
+import type { MpdPeriod, MpdTrack } from './mpd.ts';
+
+/** A segment as a manifest needs it: its codec period, and per track times in ticks and bytes. */
+export type ManifestSegment = {
+  number: number;
+  period: number;
+  tracks: readonly { track: TrackKind; baseDecodeTime: number; duration: number; bytes: number }[];
+};
+
+/** What the init segment of a track and codec period says, and where it is. */
+export type ManifestInit = Pick<
+  MpdTrack,
+  'codec' | 'timescale' | 'initialization' | 'width' | 'height' | 'frameRate' | 'sampleRate' | 'channels'
+> & { track: TrackKind; period: number };
+
+/** One recording in a manifest; `offsetMs` is where its timeline begins in the presentation, `media` the URL template of each track. */
+export type ManifestRecording = {
+  id: string;
+  offsetMs: number;
+  segments: readonly ManifestSegment[];
+  inits: readonly ManifestInit[];
+  media: Readonly<Record<TrackKind, string>>;
+};
+
+/**
+ * Groups segments, in order of their numbers, that can share one DASH period: a new one begins at each codec period,
+ * at each missing number, and where a track comes or goes.
+ */
+export const groupSegments = (segments: readonly ManifestSegment[]): ManifestSegment[][] => {
+  const groups: ManifestSegment[][] = [];
+  let last: ManifestSegment | undefined;
+  for (const segment of segments) {
+    if (last !== undefined && goesOn(last, segment)) groups[groups.length - 1]?.push(segment);
+    else groups.push([segment]);
+    last = segment;
+  }
+  return groups;
+};
+
+/** The periods of one recording; segments of tracks without an init segment are left out. */
+export const recordingPeriods = (recording: ManifestRecording): MpdPeriod[] =>
+  groupSegments(recording.segments)
+    .map((group) => periodOf(recording, group))
+    .filter((period) => period.tracks.length > 0);
+
+/** Where the last of these periods ends in the presentation, ms; 0 without one. */
+export const endOfPeriods = (periods: readonly MpdPeriod[]): number =>
+  Math.max(
+    0,
+    ...periods.flatMap(({ startMs, tracks }) =>
+      tracks.map(({ segments, presentationTimeOffset, timescale }) => {
+        const last = segments[segments.length - 1];
+        return last === undefined ? 0 : startMs + ((last.t + last.d - presentationTimeOffset) * 1000) / timescale;
+      }),
+    ),
+  );
+
+const goesOn = (last: ManifestSegment, next: ManifestSegment): boolean =>
+  next.number === last.number + 1 && next.period === last.period && kindsOf(next) === kindsOf(last);
+
+const kindsOf = (segment: ManifestSegment): string =>
+  segment.tracks
+    .map(({ track }) => track)
+    .sort()
+    .join();
+
+const periodOf = (recording: ManifestRecording, group: readonly ManifestSegment[]): MpdPeriod => {
+  const first = group[0];
+  const number = first?.number ?? 0;
+  const inits = recording.inits
+    .filter((init) => init.period === first?.period)
+    .filter((init) => first?.tracks.some(({ track }) => track === init.track))
+    // Video first: it leads the period, and players take the first set as the main one.
+    .sort((a, b) => (a.track === b.track ? 0 : a.track === 'video' ? -1 : 1));
+  const lead = inits[0];
+  const leadTicks = first?.tracks.find(({ track }) => track === lead?.track)?.baseDecodeTime ?? 0;
+  const mediaMs = lead === undefined ? 0 : (leadTicks * 1000) / lead.timescale;
+  const tracks = inits.map((init) => trackOf(recording, group, init, mediaMs));
+  return { id: `${recording.id}-${number}`, startMs: recording.offsetMs + mediaMs, tracks };
+};
+
+const trackOf = (
+  recording: ManifestRecording,
+  group: readonly ManifestSegment[],
+  init: ManifestInit,
+  mediaMs: number,
+): MpdTrack => {
+  const { period: _, ...description } = init;
+  const shares = group.flatMap((segment) => segment.tracks.filter(({ track }) => track === init.track));
+  const bytes = shares.reduce((sum, share) => sum + share.bytes, 0);
+  const ticks = shares.reduce((sum, share) => sum + share.duration, 0);
+  return {
+    ...description,
+    bandwidthBps: ticks === 0 ? 1 : (bytes * 8 * init.timescale) / ticks,
+    media: recording.media[init.track],
+    startNumber: group[0]?.number ?? 1,
+    presentationTimeOffset: Math.round((mediaMs * init.timescale) / 1000),
+    segments: shares.map(({ baseDecodeTime, duration }) => ({ t: baseDecodeTime, d: duration })),
+  };
+};
