@@ -7,10 +7,14 @@ import { streamParams } from './route-params.ts';
 import { withBucket } from './storage-failure.ts';
 
 /** What the routes need. */
-export type PlaybackRouteDeps = { catalog: Pick<Catalog, 'playbackDays' | 'playbackOfStream'>; bucket: Bucket };
+export type PlaybackRouteDeps = {
+  catalog: Pick<Catalog, 'playbackDays' | 'playbackOfStream'>;
+  bucket: Bucket;
+  now: () => number;
+};
 
-/** Adds the lists of recorded days, from the index alone, and the question whether the bucket answers. */
-export const addPlaybackRoutes = (app: HttpApp, { catalog, bucket }: PlaybackRouteDeps): void => {
+/** Adds the lists of recorded days, from the index alone, the clock, and the question whether the bucket answers. */
+export const addPlaybackRoutes = (app: HttpApp, { catalog, bucket, now }: PlaybackRouteDeps): void => {
   app.get(
     '/api/playback',
     {
@@ -30,6 +34,15 @@ export const addPlaybackRoutes = (app: HttpApp, { catalog, bucket }: PlaybackRou
       },
     },
     async (request) => catalog.playbackOfStream(request.params.stream),
+  );
+  app.get(
+    '/api/time',
+    {
+      config: { gatewayAccess: 'any' },
+      schema: { summary: 'The clock of the gateway, for players of what is being recorded' },
+    },
+    async (_request, reply) =>
+      reply.type('text/plain').header('cache-control', 'no-store').send(new Date(now()).toISOString()),
   );
   app.get(
     '/api/storage/ping',

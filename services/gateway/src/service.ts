@@ -135,7 +135,7 @@ const addRoutes = async (
   const checkPassword = await loadAccounts(config, log);
   addSessionRoutes(app, { routing, callNode, callerOf });
   addClusterRoutes(app, { cluster, feed: live, routing, callNode, callerOf, lookAgain: feed.lookAgain });
-  addPlaybackRoutes(app, { catalog, bucket });
+  addPlaybackRoutes(app, { catalog, bucket, now });
   addObjectRoutes(app, { bucket, catalog, callerOf, bucketSigning, now });
   addPresignRoutes(app, {
     bucket,
