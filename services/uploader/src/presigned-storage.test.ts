@@ -1,0 +1,161 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { type Bucket, openBucket, type PresignRequest } from '@weir/bucket';
+import { encodeKey, type PresignItem, presignBody } from '@weir/contracts';
+import { type S3Server, type S3ServerOptions, startS3Server } from '@weir/testkit';
+import { afterEach, expect, test } from 'vitest';
+import {
+  startTestUploader,
+  type TestSpool,
+  testSpool,
+  until,
+  untilStored,
+  uploaderConfig,
+  uploaderFlags,
+} from './uploader-fixture.ts';
+
+let stack = new AsyncDisposableStack();
+afterEach(async () => {
+  await stack.disposeAsync();
+  stack = new AsyncDisposableStack();
+});
+
+type Problem = { code: string; status: number };
+type GatewayRules = {
+  /** The problem an item gets instead of a URL. */
+  refuse?: (item: PresignItem) => Problem | null;
+  /** The status the whole request gets. */
+  status?: () => number;
+};
+
+/** A gateway that presigns for one token, with the bucket's own `presign`. */
+const startGateway = async (bucket: Bucket, { refuse, status }: GatewayRules = {}) => {
+  const items: PresignItem[] = [];
+  const answer = async (item: PresignItem) => {
+    items.push(item);
+    const problem = refuse?.(item) ?? null;
+    if (problem !== null) return { type: 'about:blank', title: problem.code, ...problem };
+    const { method, path: key, ttl_seconds: ttlSeconds, sha256, length, type, create_only: createOnly } = item;
+    const wish: PresignRequest = { method, key, ttlSeconds };
+    return bucket.presign(method === 'PUT' ? { ...wish, sha256, length, type, createOnly } : wish);
+  };
+  const handle = async (request: IncomingMessage) => {
+    if (request.url !== '/api/storage/presign') return { status: 404, body: {} };
+    if (request.headers.authorization !== 'Bearer token-of-site') return { status: 401, body: {} };
+    const wanted = status?.() ?? 200;
+    if (wanted !== 200) return { status: wanted, body: {} };
+    const body = presignBody.parse(JSON.parse(await text(request)));
+    if (!('items' in body)) return { status: 400, body: {} };
+    return { status: 200, body: { items: await Promise.all(body.items.map(answer)) } };
+  };
+  const server = createServer(async (request, response) => {
+    const { status: code, body } = await handle(request);
+    response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stack.defer(() => void server.close());
+  stack.defer(() => server.closeAllConnections());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, items };
+};
+
+const startCloud = async (rules: GatewayRules = {}, s3: Partial<S3ServerOptions> = {}) => {
+  const keys = { accessKey: 'weir', secretKey: 'correct' };
+  const server = stack.use(await startS3Server({ ...keys, buckets: ['recordings'], ...s3 }));
+  const credentials = { access_key_id: 'weir', secret_access_key: 'correct', disable_config_load: true };
+  const storage = { type: 's3', bucket: 'recordings', endpoint: server.endpoint, ...credentials } as const;
+  const bucket = stack.use(await openBucket(storage, { now: Date.now, random: Math.random }));
+  return { server, gateway: await startGateway(bucket, rules) };
+};
+
+const siteConfig = (t: TestSpool, gatewayUrl: string) => {
+  // A site by way of a gateway needs no storage of its own.
+  const { 'recorder.storage.type': _, 'recorder.storage.root': __, ...flags } = uploaderFlags(t);
+  return uploaderConfig({
+    ...flags,
+    'recorder.upload.enabled': 'true',
+    'recorder.upload.liveman_url': `${gatewayUrl}/`,
+    'recorder.upload.liveman_token': 'token-of-site',
+    'recorder.upload.presign_ttl_seconds': '60',
+  });
+};
+
+const keysOf = (server: S3Server) => server.store.keys('recordings');
+
+test('every object goes by a URL that is asked for with its hash, length, type and spool', async () => {
+  using t = testSpool();
+  const { server, gateway } = await startCloud();
+  const id = t.start('cam-1');
+  for (const number of [1, 2]) t.close(id, number);
+  await using _uploader = await startTestUploader(siteConfig(t, gateway.url));
+  await untilStored(t, id, [1, 2]);
+  const { record_dir: recordDir } = t.ledger.manifestOf(id, 'all').recording;
+  const key = encodeKey(recordDir, { kind: 'segment', track: 'video', number: 2 });
+  const bytes = t.bytesOf(id, { kind: 'segment', track: 'video', number: 2 });
+  expect(server.store.get('recordings', key)?.body).toEqual(bytes);
+  expect(server.requests.filter(({ method }) => method === 'PUT').every(({ auth }) => auth === 'query')).toBe(true);
+  expect(gateway.items.find(({ path }) => path === key)).toEqual({
+    method: 'PUT',
+    path: key,
+    ttl_seconds: 60,
+    sha256: t.ledger.segments(id)[1]?.tracks[0]?.sha256,
+    length: bytes.length,
+    type: 'video/mp4',
+    create_only: true,
+    spool: t.ledger.spoolId,
+  });
+});
+
+test('what is there already is settled by a HEAD: an answer that was lost counts as stored', async () => {
+  using t = testSpool();
+  const { server, gateway } = await startCloud();
+  server.faults.add({ fault: { kind: 'lost-reply' }, times: 2, match: ({ method }) => method === 'PUT' });
+  const id = t.start('cam-1');
+  t.close(id, 1);
+  await using uploader = await startTestUploader(siteConfig(t, gateway.url));
+  await untilStored(t, id, [1]);
+  expect(await uploader.metrics()).toMatch(/puts_total\{result="exists-same",service="uploader"\} [12]/);
+  expect(gateway.items.some(({ method }) => method === 'HEAD')).toBe(true);
+});
+
+test('a URL that has run out is replaced by a fresh one', async () => {
+  using t = testSpool();
+  const { server, gateway } = await startCloud();
+  server.faults.add({
+    fault: { kind: 'status', status: 403, code: 'RequestExpired' },
+    times: 1,
+    match: ({ method }) => method === 'PUT',
+  });
+  const id = t.start('cam-1');
+  t.close(id, 1);
+  await using _uploader = await startTestUploader(siteConfig(t, gateway.url));
+  await untilStored(t, id, [1]);
+});
+
+test('a directory that the gateway has given to another spool is left to it: the recording moves', async () => {
+  using t = testSpool();
+  const id = t.start('cam-1');
+  t.close(id, 1);
+  const { record_dir: taken } = t.ledger.manifestOf(id, 'all').recording;
+  const refuse = ({ path }: PresignItem) => (path.startsWith(taken) ? { code: 'record_taken', status: 409 } : null);
+  const { server, gateway } = await startCloud({ refuse });
+  await using _uploader = await startTestUploader(siteConfig(t, gateway.url));
+  await untilStored(t, id, [1]);
+  expect(keysOf(server).some((key) => key.startsWith(`${taken}/`))).toBe(false);
+});
+
+test('a gateway that is away or refuses the token holds up everything and loses nothing', async () => {
+  using t = testSpool();
+  let status = 503;
+  const { server, gateway } = await startCloud({ status: () => status });
+  const id = t.start('cam-1');
+  t.close(id, 1);
+  await using uploader = await startTestUploader(siteConfig(t, gateway.url));
+  await until(uploader.metrics, (metrics) => /weir_uploader_circuit_open\{[^}]*\} 1/.test(metrics));
+  expect(keysOf(server)).toEqual([]);
+  status = 401;
+  await until(uploader.metrics, (metrics) => /result="gateway_401"/.test(metrics));
+  status = 200;
+  await untilStored(t, id, [1]);
+});
