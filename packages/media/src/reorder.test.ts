@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type Ordered, reorderWindow } from './reorder.ts';
+import { encodeRtp, parseRtp } from './rtp.ts';
+
+const rtp = parseRtp(
+  encodeRtp({ payloadType: 0, marker: false, sequence: 0, timestamp: 0, ssrc: 0, payload: new Uint8Array() }),
+)!;
+const packet = (sequence: number, arrivalMs: number) => ({
+  kind: 'packet' as const,
+  rtp,
+  sequence,
+  ordinal: sequence,
+  arrivalMs,
+});
+const brief = (ordered: readonly Ordered[]): (number | string)[] =>
+  ordered.map((each) => (each.kind === 'lost' ? `lost ${each.count}` : each.sequence));
+const limits = { windowMs: 250, maxPackets: 100 };
+
+test('packets in order pass at once', () => {
+  const window = reorderWindow(limits);
+  expect([65_535, 65_536].flatMap((sequence) => brief(window.step(packet(sequence, 0))))).toEqual([65_535, 65_536]);
+});
+
+test('a packet that comes within the window takes its place', () => {
+  const window = reorderWindow(limits);
+  const order = [1, 3, 4, 2].flatMap((sequence, index) => brief(window.step(packet(sequence, index * 80))));
+  expect(order).toEqual([1, 2, 3, 4]);
+});
+
+test('one that does not is lost, in its place; if it comes later, it is late', () => {
+  const window = reorderWindow(limits);
+  window.step(packet(1, 0));
+  expect(brief(window.step(packet(4, 10)))).toEqual([]);
+  expect(brief(window.expire(260))).toEqual([]);
+  expect(brief(window.expire(261))).toEqual(['lost 2', 4]);
+  expect(brief(window.step(packet(2, 270)))).toEqual([]);
+  expect(window.counters()).toEqual({ late: 1, lost: 2 });
+});
+
+test('a window full of packets waits no longer', () => {
+  const window = reorderWindow({ windowMs: 10_000, maxPackets: 3 });
+  const order = [1, 3, 4, 5, 6].flatMap((sequence) => brief(window.step(packet(sequence, 0))));
+  expect(order).toEqual([1, 'lost 1', 3, 4, 5, 6]);
+});
+
+test('a sender that restarts below is followed after two packets in sequence', () => {
+  const window = reorderWindow(limits);
+  window.step(packet(5000, 0));
+  expect([1000, 1001, 1002].flatMap((sequence) => brief(window.step(packet(sequence, 1))))).toEqual([
+    'lost 1',
+    1001,
+    1002,
+  ]);
+});
+
+test('after a restart the window begins behind what is durable', () => {
+  const window = reorderWindow(limits, 10);
+  expect([9, 11, 10].flatMap((sequence) => brief(window.step(packet(sequence, 0))))).toEqual([10, 11]);
+});
+
+test('whatever comes, each number comes out once, in order, or is told as lost', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(60), { minLength: 1, maxLength: 80 }), (sequences) => {
+      const window = reorderWindow({ windowMs: 20, maxPackets: 8 });
+      const out = sequences.flatMap((sequence, index) => [...window.step(packet(sequence, index))]);
+      out.push(...window.flush());
+      let next = sequences[0]!;
+      for (const each of out) {
+        if (each.kind === 'packet') expect(each.sequence).toBe(next);
+        next += each.kind === 'packet' ? 1 : each.count;
+      }
+      const passed = out.filter(({ kind }) => kind === 'packet').length;
+      expect(passed + window.counters().late).toBe(sequences.length);
+    }),
+  );
+});
