@@ -1,5 +1,6 @@
 /** The two documents that are derived from a recording's facts, for the spool and for the bucket alike. */
-import type { RecordDocument, TrackKind } from '@weir/contracts';
+import { encodeObjectName, type InitRow, type RecordDocument, type SegmentRow, type TrackKind } from '@weir/contracts';
+import { encodeMpd, endOfPeriods, type ManifestInit, recordingPeriods } from '@weir/media';
 import type { ManifestFacts } from './manifest-facts.ts';
 
 /** `record.json` of a recording: all its facts but for the media; needs facts of scope `all`. */
@@ -36,5 +37,77 @@ const chainHeads = ({ segments }: ManifestFacts): RecordDocument['chain_heads'] 
   return [...heads.values()];
 };
 
-/** The text of a recording's manifest, of the segments in the facts; null while nothing of it can be played. */
-export const recordingManifest = (_facts: ManifestFacts): string | null => null;
+const UPDATE_PERIOD_MS = 2_000;
+const BUFFER_MS = 2_000;
+
+/** Frames per second as DASH writes them: a whole number where it is one but for the jitter of a live source. */
+const frameRateOf = (segments: readonly SegmentRow[], period: number): { frameRate?: string } => {
+  const video = segments.flatMap((segment) =>
+    segment.period === period ? segment.tracks.filter(({ track }) => track === 'video') : [],
+  );
+  const seconds = video.reduce((sum, { duration, timescale }) => sum + duration / timescale, 0);
+  if (seconds === 0) return {};
+  const fps = video.reduce((sum, { samples }) => sum + samples, 0) / seconds;
+  const whole = Math.max(1, Math.round(fps));
+  const frameRate = Math.abs(fps - whole) < whole * 0.02 ? `${whole}` : `${Math.max(1, Math.round(fps * 1000))}/1000`;
+  return { frameRate };
+};
+
+const manifestInit = (init: InitRow, segments: readonly SegmentRow[]): ManifestInit => ({
+  track: init.track,
+  period: init.period,
+  codec: init.codec,
+  timescale: init.timescale,
+  initialization: encodeObjectName({ kind: 'init', track: init.track, period: init.period }),
+  ...(init.width === null ? {} : { width: init.width }),
+  ...(init.height === null ? {} : { height: init.height }),
+  ...(init.sample_rate === null ? {} : { sampleRate: init.sample_rate }),
+  ...(init.channels === null ? {} : { channels: init.channels }),
+  ...(init.track === 'video' ? frameRateOf(segments, init.period) : {}),
+});
+
+/** Milliseconds on the recording's timeline at which a segment begins. */
+const mediaMsOf = ({ tracks: [lead] }: SegmentRow): number =>
+  lead === undefined ? 0 : (lead.base_time * 1000) / lead.timescale;
+
+/**
+ * The text of a recording's manifest, of the segments in the facts: dynamic while it goes on, static once it ended; a
+ * new period at each hole. Null while nothing of it can be played.
+ */
+export const recordingManifest = (facts: ManifestFacts): string | null => {
+  const { recording, segments } = facts;
+  const [first] = segments;
+  if (first === undefined) return null;
+  const isLive = recording.status === 'recording';
+  const periods = recordingPeriods({
+    id: String(recording.record),
+    // A finished presentation begins at 0, whatever of its beginning is missing; a live one is placed by wall time.
+    offsetMs: isLive ? 0 : -mediaMsOf(first),
+    segments: segments.map(({ number, period, tracks }) => ({
+      number,
+      period,
+      tracks: tracks.map(({ track, base_time, duration, bytes }) => ({
+        track,
+        baseDecodeTime: base_time,
+        duration,
+        bytes,
+      })),
+    })),
+    inits: facts.inits.map((init) => manifestInit(init, segments)),
+    media: { video: 'v_seg_$Number%04d$.m4s', audio: 'a_seg_$Number%04d$.m4s' },
+  });
+  if (periods.length === 0) return null;
+  return encodeMpd({
+    type: isLive ? 'dynamic' : 'static',
+    publishTimeMs: Math.floor(facts.version / 1000),
+    maxSegmentDurationMs: Math.max(1, ...segments.map(({ duration_ms }) => duration_ms)),
+    minBufferTimeMs: BUFFER_MS,
+    ...(isLive
+      ? {
+          availabilityStartTimeMs: Math.round(first.start_ms - mediaMsOf(first)),
+          minimumUpdatePeriodMs: UPDATE_PERIOD_MS,
+        }
+      : { mediaPresentationDurationMs: endOfPeriods(periods) }),
+    periods,
+  });
+};

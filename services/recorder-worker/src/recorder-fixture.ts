@@ -104,14 +104,28 @@ export const joinTrack = (path: string, track: TrackKind, period = 1): Uint8Arra
   ]);
 };
 
+const ffprobe = (...args: string[]): string =>
+  execFileSync(requireProgram('ffprobe'), ['-v', 'error', '-of', 'csv=p=0', ...args]).toString();
+
+/** Decoded frames of the video that a manifest names, as ffmpeg plays it. */
+export const countFrames = (manifest: string): number =>
+  Number.parseInt(
+    ffprobe('-select_streams', 'v', '-count_frames', '-show_entries', 'stream=nb_read_frames', manifest),
+    10,
+  );
+
+/** Throws with the complaint of the DASH schema. */
+export const validateManifest = (manifest: string): void => {
+  const schema = join(import.meta.dirname, '../../../packages/testkit/dash/DASH-MPD.xsd');
+  execFileSync(requireProgram('xmllint'), ['--noout', '--nonet', '--schema', schema, manifest], { stdio: 'pipe' });
+};
+
 /** What ffprobe says of a file: decoded frames, and packet times in ticks. */
 export const probeTrack = (directory: string, bytes: Uint8Array): { frames: number; times: number[] } => {
   const file = join(directory, `${randomUUID()}.mp4`);
   writeFileSync(file, bytes);
-  const ffprobe = (...args: string[]) =>
-    execFileSync(requireProgram('ffprobe'), ['-v', 'error', '-of', 'csv=p=0', ...args, file]).toString();
-  const frames = ffprobe('-count_frames', '-show_entries', 'stream=nb_read_frames');
-  const times = ffprobe('-show_entries', 'packet=dts');
+  const frames = ffprobe('-count_frames', '-show_entries', 'stream=nb_read_frames', file);
+  const times = ffprobe('-show_entries', 'packet=dts', file);
   return {
     frames: Number.parseInt(frames, 10),
     times: times

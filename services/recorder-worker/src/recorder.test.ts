@@ -1,10 +1,20 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeChainBox } from '@weir/media';
 import { type ClipPacket, clipPackets, makeClip, startTapServer, temporaryDirectory } from '@weir/testkit';
 import { beforeAll, expect, test } from 'vitest';
-import { joinTrack, probeTrack, publishClip, readLedger, sendLive, startRecorder, TOKEN } from './recorder-fixture.ts';
+import {
+  countFrames,
+  joinTrack,
+  probeTrack,
+  publishClip,
+  readLedger,
+  sendLive,
+  startRecorder,
+  TOKEN,
+  validateManifest,
+} from './recorder-fixture.ts';
 
 const SECONDS = 8;
 let packets: ClipPacket[] = [];
@@ -35,6 +45,10 @@ test('records what is offered: every frame once, in segments of both tracks with
     if (accepted.kind !== 'accepted') return;
     expect(await tap.ask(offer)).toMatchObject({ kind: 'accepted', recording: accepted.recording });
     await tap.until(() => readLedger(directory.path)[0]?.segments.length === 3);
+    const manifest = join(directory.path, accepted.recording.record_dir, 'manifest.mpd');
+    await tap.until(() => existsSync(manifest));
+    expect(readFileSync(manifest, 'utf8')).toContain('type="dynamic"');
+    validateManifest(manifest);
     const stopped = await tap.ask({
       kind: 'stop',
       stream: 'cam-1',
@@ -59,6 +73,10 @@ test('records what is offered: every frame once, in segments of both tracks with
   expect(video.frames).toBe(videoFrames);
   expect(video.times).toEqual(Array.from({ length: videoFrames }, (_, index) => index * 3000));
   expect(probeTrack(directory.path, joinTrack(found.path, 'audio')).times).toHaveLength(soundPackets);
+  const manifest = join(found.path, 'manifest.mpd');
+  expect(readFileSync(manifest, 'utf8')).toContain('type="static"');
+  validateManifest(manifest);
+  expect(countFrames(manifest)).toBe(videoFrames);
   let previous: { number: number; sha256: string } | null = null;
   for (const { number, tracks } of found.segments) {
     const bytes = readFileSync(join(found.path, `v_seg_000${number}.m4s`));

@@ -14,7 +14,7 @@ import {
   systemCode,
   WeirError,
 } from '@weir/runtime';
-import { isSpoolError, openSpool, type Spool } from '@weir/spool';
+import { isSpoolError, openSpool, recordingManifest, type Spool } from '@weir/spool';
 import { openControlConnection } from './control-connection.ts';
 import { type FreeBytes, freeBytesOf, watchDiskSpace } from './disk-space.ts';
 import { answerLedgerRequest } from './ledger-requests.ts';
@@ -23,7 +23,6 @@ import { recorderCounts, registerRecorderMetrics } from './recorder-metrics.ts';
 import type { RecordingSettings } from './recording-deps.ts';
 import { openRecordings } from './recordings.ts';
 import { type Disk, systemDisk } from './segment-file.ts';
-import { spoolManifest } from './spool-manifest.ts';
 
 /** What a recorder is opened with; disk and free space are seams for tests. */
 export type RecorderOptions = {
@@ -151,7 +150,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     manifest: (id, path) =>
       manifestFile(
         path,
-        () => spoolManifest(spool.manifestOf(id, 'present')),
+        () => recordingManifest(spool.manifestOf(id, 'present')),
         () => performance.now(),
         (err) => log.warn({ err, recording_id: id }, 'manifest not written'),
       ),
