@@ -55,10 +55,7 @@ const openBus = async ({ config, secrets, profile, scope, signal, log }: Gateway
   }
   const instance = await loadOrCreateFile(join(config.data_dir, 'gateway-id'), () => randomBytes(6).toString('hex'));
   const clientId = `gateway-${nodeAlias(config)}-${instance.trim()}`;
-  return scope.use(
-    await connectBus({ url, clientId, ...secrets.broker('gateway'), log, signal, required: true }),
-    'bus',
-  );
+  return scope.use(await connectBus({ url, clientId, ...secrets.broker('gateway'), log, signal }), 'bus');
 };
 
 const openIndex = async ({ config, scope, log }: GatewayDeps, now: () => number): Promise<Catalog> => {

@@ -1,8 +1,22 @@
 import { useEffect, useRef, useState } from 'react';
-import { type Recording, readToken } from './api.ts';
+import { call, type Recording, readToken } from './api.ts';
 import { formatTime, messageOf } from './format.ts';
 
 type Detach = () => Promise<void>;
+
+const FINAL_TRIES = 40;
+
+/** Waits, at most 20 s, until the manifest of an ended recording says so: its last segment may still be on its way. */
+const finalManifest = async (mpdPath: string, isGone: () => boolean): Promise<void> => {
+  for (let tries = 0; tries < FINAL_TRIES && !isGone(); tries++) {
+    const manifest = await call(`/api/record/object/${mpdPath}`, { cache: 'no-store' }).then(
+      (answer) => answer.text(),
+      () => '',
+    );
+    if (/<MPD[^>]* type="static"/.test(manifest)) return;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+};
 
 const attach = async (video: HTMLVideoElement, mpdPath: string, onFault: (text: string) => void): Promise<Detach> => {
   const { default: shaka } = await import('shaka-player/dist/shaka-player.dash.js');
@@ -31,7 +45,9 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
   useEffect(() => {
     const element = video.current;
     if (element === null) return;
-    const attached = attach(element, recording.mpd_path, setFault);
+    let gone = false;
+    const ready = recording.status === 'ended' ? finalManifest(recording.mpd_path, () => gone) : Promise.resolve();
+    const attached = ready.then(() => attach(element, recording.mpd_path, setFault));
     attached.then(
       () => element.play().catch(() => undefined),
       (error: unknown) => {
@@ -40,12 +56,13 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
       },
     );
     return () => {
+      gone = true;
       void attached.then(
         (detach) => detach(),
         () => undefined,
       );
     };
-  }, [recording.mpd_path]);
+  }, [recording.mpd_path, recording.status]);
   return (
     <>
       <div className="row title">

@@ -4,6 +4,12 @@ import { messageOf } from './format.ts';
 
 const isLive = (stream: Stream): boolean => stream.publish.sessions.some((session) => session.state === 'connected');
 
+const codecsOf = (stream: Stream): string =>
+  [...stream.codecs]
+    .sort((a, b) => b.kind.localeCompare(a.kind))
+    .map((codec) => codec.codec)
+    .join(' + ');
+
 const RecordingState = ({ stream }: { stream: Stream }) => {
   if (stream.recording !== null) return <span className="tag rec">recording</span>;
   if (stream.recorder === 'refused' || stream.recorder === 'absent') {
@@ -36,8 +42,7 @@ const StreamRow = ({ stream, shown, onWatch }: { stream: Stream; shown: boolean;
         <span className={isLive(stream) ? 'tag live' : 'tag'}>{isLive(stream) ? 'live' : 'waiting'}</span>
         <RecordingState stream={stream} />
         <div className="hint">
-          {stream.codecs.map((codec) => codec.codec).join(' + ') || 'no media yet'} · {viewers}{' '}
-          {viewers === 1 ? 'viewer' : 'viewers'}
+          {codecsOf(stream) || 'no media yet'} · {viewers} {viewers === 1 ? 'viewer' : 'viewers'}
           {stream.node === undefined ? '' : ` · ${stream.node}`}
         </div>
         {fault !== null && (

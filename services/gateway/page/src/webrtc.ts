@@ -15,8 +15,9 @@ const negotiate = async (peer: RTCPeerConnection, path: string): Promise<Session
     const location = response.headers.get('location');
     await peer.setRemoteDescription({ type: 'answer', sdp: await response.text() });
     const close = async () => {
-      peer.close();
+      // Closing the peer first would end the session there too, and the DELETE would find none.
       if (location !== null) await call(location, { method: 'DELETE', keepalive: true }).catch(() => undefined);
+      peer.close();
     };
     return { peer, close };
   } catch (error) {
