@@ -1,0 +1,86 @@
+/** Publishes test streams in real time until it is ended: by WHIP, or as plain RTP to UDP ports. */
+import { createSocket } from 'node:dgram';
+import { whipPublish } from '@weir/rtc';
+import { serveQuestions } from './helper-process.ts';
+import { createTestStream, type Pacing, type Packet, type TestStream } from './test-stream.ts';
+
+/** Where one stream goes. */
+export type Target = { url: string; token?: string } | { videoPort: number; audioPort: number };
+
+/** What to publish; all streams are alike but start at other times. */
+export type PublishOrder = { targets: Target[]; pacing: Pacing };
+
+/** Counters over all streams; `frames` are pictures and packets of audio, `unsent` packets had no connection. */
+export type PublisherReport = { packets: number; frames: number; unsent: number; keyFrameRequests: number };
+
+type Outlet = { send(packet: Packet): void; unsent(): number; keyFrameRequests(): number; close(): Promise<void> };
+type Publication = { stream: TestStream; outlet: Outlet; startMs: number };
+
+const phaseMs = 7;
+const publications: Publication[] = [];
+let timer: NodeJS.Timeout | undefined;
+
+const openWhip = async ({ url, token }: { url: string; token?: string }): Promise<Outlet> => {
+  const client = whipPublish({
+    url,
+    ...(token === undefined ? {} : { token }),
+    video: { codec: 'H264' },
+    audio: 'OPUS',
+  });
+  await client.connected;
+  return {
+    send: ({ kind, rtp }) => (kind === 'video' ? client.sendVideo(rtp) : client.sendAudio(rtp)),
+    unsent: () => client.stats().unsent,
+    keyFrameRequests: () => client.stats().keyFrameRequests,
+    close: () => client.close(),
+  };
+};
+
+const openUdp = async (ports: { videoPort: number; audioPort: number }): Promise<Outlet> => {
+  const socket = createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
+  return {
+    send: ({ kind, rtp }) => socket.send(rtp, kind === 'video' ? ports.videoPort : ports.audioPort, '127.0.0.1'),
+    unsent: () => 0,
+    keyFrameRequests: () => 0,
+    close: async () => void socket.close(),
+  };
+};
+
+const pump = (): void => {
+  let nextMs = Number.POSITIVE_INFINITY;
+  for (const { stream, outlet, startMs } of publications) {
+    for (const packet of stream.due(performance.now() - startMs)) outlet.send(packet);
+    nextMs = Math.min(nextMs, startMs + stream.nextMs());
+  }
+  timer = setTimeout(pump, Math.max(0, nextMs - performance.now()));
+};
+
+const start = async ({ targets, pacing }: PublishOrder): Promise<void> => {
+  const outlets = await Promise.all(targets.map((target) => ('url' in target ? openWhip(target) : openUdp(target))));
+  const now = performance.now();
+  for (const [index, outlet] of outlets.entries()) {
+    publications.push({ stream: createTestStream(index, pacing), outlet, startMs: now + index * phaseMs });
+  }
+  pump();
+};
+
+const report = (): PublisherReport => {
+  const sum = (value: (publication: Publication) => number) =>
+    publications.reduce((total, publication) => total + value(publication), 0);
+  return {
+    packets: sum(({ stream }) => stream.sent.packets),
+    frames: sum(({ stream }) => stream.sent.video + stream.sent.audio),
+    unsent: sum(({ outlet }) => outlet.unsent()),
+    keyFrameRequests: sum(({ outlet }) => outlet.keyFrameRequests()),
+  };
+};
+
+const stop = async (): Promise<PublisherReport> => {
+  clearTimeout(timer);
+  // The end of the session must not overtake the last packets.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await Promise.all(publications.map(({ outlet }) => outlet.close()));
+  return report();
+};
+
+serveQuestions({ start, report, stop });
