@@ -43,21 +43,27 @@ export type Recovered = {
   tornBytes: number;
 };
 
-// A part tells of the other track only what was synced; with nothing in hand that may be further on than its own file.
-const isAhead = (a: ResumePoint, b: ResumePoint): boolean => {
-  if (a.part !== b.part) return a.part > b.part;
-  return a.publishedAtMs === b.publishedAtMs ? a.ordinal > b.ordinal : a.publishedAtMs > b.publishedAtMs;
-};
+const isLater = (a: ResumePoint, b: ResumePoint): boolean =>
+  a.publishedAtMs === b.publishedAtMs ? a.ordinal > b.ordinal : a.publishedAtMs > b.publishedAtMs;
 
-/** The furthest point of each track that anything on the disk vouches for. */
-const furthestPoints = (points: readonly ResumePoint[]): Map<TrackKind, ResumePoint> => {
+/**
+ * Where each track goes on. `own` are the points at the end of its files, in order; `told` those of it that other
+ * tracks' parts tell: with nothing in hand a track may be further on than its own file, but one that claims parts
+ * which are not there is not believed.
+ */
+const furthestPoints = (own: readonly ResumePoint[], told: readonly ResumePoint[]): Map<TrackKind, ResumePoint> => {
   const furthest = new Map<TrackKind, ResumePoint>();
-  for (const point of points) {
+  for (const point of own) furthest.set(point.track, point);
+  for (const point of told) {
     const known = furthest.get(point.track);
-    if (known === undefined || isAhead(point, known)) furthest.set(point.track, point);
+    if (known === undefined || (point.part === known.part && isLater(point, known))) furthest.set(point.track, point);
   }
   return furthest;
 };
+
+/** The point of its own track at the end of a file. */
+const ownPoint = ({ parts, track }: FoundFile): ResumePoint[] =>
+  parts.at(-1)?.resume.filter((point) => point.track === track) ?? [];
 
 const wallMsAt = (point: ResumePoint, ticks: number, timescale: number): number =>
   point.clock === null ? 0 : point.clock.wallMs - ((point.decodeTime - ticks) * 1000) / timescale;
@@ -98,7 +104,7 @@ const segmentFacts = (recording: OpenRecording, number: number, files: readonly 
     duration_ms: Math.round(((facts?.duration ?? 0) * 1000) / (facts?.timescale ?? 1)),
     key_frame: lead?.parts[0]?.keyFrame ?? false,
     tracks,
-    resume: [...furthestPoints(files.flatMap(({ parts }) => parts.at(-1)?.resume ?? [])).values()],
+    resume: files.flatMap(ownPoint),
   };
 };
 
@@ -181,10 +187,10 @@ export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: st
   await removeStrays(disk, recording, read);
   const found = read.filter(({ parts }) => parts.length > 0);
   const open = closeFinal(spool, recording, found);
-  const points = furthestPoints([
-    ...recording.resume,
-    ...found.flatMap(({ parts }) => parts.flatMap(({ resume }) => resume)),
-  ]);
+  const points = furthestPoints(
+    [...recording.resume, ...found.flatMap(ownPoint)],
+    found.flatMap(({ parts }) => parts.flatMap(({ resume }) => resume)),
+  );
   const chain = chainOf(spool, recordingId);
   const resumed = await Promise.all(
     [...points.values()].map((point) =>
