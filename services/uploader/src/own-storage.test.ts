@@ -31,29 +31,6 @@ test('what the recorder closes lies in the bucket, byte by byte, in the same lay
   expect(t.ledger.inits(id).map(({ remote }) => remote)).toEqual(['stored', 'stored']);
 });
 
-test('an ended recording gets its record.json, and again when a segment follows', async () => {
-  using t = testSpool();
-  const id = t.start('cam-1');
-  t.close(id, 1);
-  t.end(id);
-  await using _uploader = await startTestUploader(uploaderConfig(uploaderFlags(t)));
-  const key = encodeKey(t.ledger.manifestOf(id, 'all').recording.record_dir, { kind: 'record' });
-  const read = () => JSON.parse(objectAt(t, key)?.toString() ?? 'null');
-  const first = await until(read, (found) => found !== null);
-  expect(first).toMatchObject({
-    weir_record: 1,
-    spool_id: t.ledger.spoolId,
-    recording: { recording_id: id, stream: 'cam-1', status: 'ended', end_cause: 'deleted' },
-    segments: [{ number: 1, remote: 'stored' }],
-    chain_heads: [
-      { track: 'video', number: 1 },
-      { track: 'audio', number: 1 },
-    ],
-  });
-  t.close(id, 2);
-  await until(read, (found) => found.segments.length === 2);
-});
-
 test('a file that is not what the ledger says is reported and stays where it is', async () => {
   using t = testSpool();
   const id = t.start('cam-1');

@@ -43,7 +43,7 @@ export type LaneDeps = {
 
 /** Runs tasks. */
 export type PutLane = {
-  /** Places that are free. */
+  /** How many tasks may start now: free places, one for a probe while the circuit is open, none between probes. */
   free(): number;
   /** Starts a task unless it runs, waits for another try, is leased by somebody, or nothing may go now. */
   start(task: PutTask): boolean;
@@ -139,7 +139,7 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
   };
 
   return {
-    free: () => places - running.size,
+    free: () => (circuit.admits() ? Math.min(places - running.size, circuit.isOpen ? 1 : places) : 0),
     start: (task) => {
       if (signal.aborted || running.size >= places || running.has(task.key)) return false;
       if (retries.isWaiting(task.key) || !circuit.admits()) return false;

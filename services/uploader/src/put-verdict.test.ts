@@ -19,6 +19,7 @@ const cases: [string, unknown, string][] = [
   ['a path that is none', new GatewayRefusal('invalid_path', 400, 'path', true), 'never'],
   ['a token that is none', new GatewayRefusal('unauthorized', 401, 'no', false), 'outage'],
   ['a gateway without storage', new GatewayRefusal('storage_unavailable', 503, 'no', true), 'outage'],
+  ['a disk that cannot be read', Object.assign(new Error('EIO: i/o error'), { code: 'EIO' }), 'later'],
   ['a mistake of ours', new TypeError('undefined is not a function'), 'later'],
 ];
 

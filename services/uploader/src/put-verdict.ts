@@ -1,5 +1,5 @@
 import { BucketError, type BucketErrorClass } from '@weir/bucket';
-import { oneLine } from '@weir/runtime';
+import { oneLine, systemCode } from '@weir/runtime';
 import { GatewayRefusal } from './gateway-refusal.ts';
 
 /**
@@ -66,5 +66,6 @@ export const putVerdict = (error: unknown): PutVerdict => {
   const reason = oneLine(error);
   if (error instanceof Error && error.name === 'TimeoutError')
     return { ...outage(SHORT_MS), cause: 'timeout', reason: 'the put took too long' };
-  return { ...later(LONG_MS), cause: 'internal', reason };
+  // The spool's own disk: buckets name their failures.
+  return { ...later(LONG_MS), cause: systemCode(error) === undefined ? 'internal' : 'disk', reason };
 };

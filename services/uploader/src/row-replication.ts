@@ -80,6 +80,7 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
   let sent = lastTold;
   let pagesAhead = 0;
   let isSending = false;
+  let isClosed = false;
   let notBeforeMs = 0;
   // Rises with each new beginning, so that a page sent before it does not move `sent`.
   let beginning = 0;
@@ -127,7 +128,7 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
   };
 
   const sendAll = async (): Promise<void> => {
-    while (bus.connected && pagesAhead < WINDOW_PAGES && now() >= notBeforeMs) {
+    while (!isClosed && bus.connected && pagesAhead < WINDOW_PAGES && now() >= notBeforeMs) {
       followCursor();
       if (ledger.lastStamp() <= sent) return;
       const rows = rowsOfPage(ledger.rowsAfter(sent, ROWS_PER_PAGE));
@@ -183,6 +184,7 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
     look,
     counts,
     [Symbol.dispose]: () => {
+      isClosed = true;
       unlisten();
       void unsubscribe();
     },
