@@ -13,6 +13,7 @@ const validate = (xml: string): void => {
 const segment = (number: number, period: number, video: number | null, audio: number | null) => ({
   number,
   period,
+  startsWithKeyFrame: true,
   tracks: [
     ...(video === null
       ? []

@@ -12,6 +12,8 @@ export type MpdTrack = {
   startNumber: number;
   presentationTimeOffset: number;
   segments: readonly { t: number; d: number }[];
+  /** False where a segment begins without a key frame. */
+  startsWithKeyFrames: boolean;
   width?: number;
   height?: number;
   /** Frames per second, as `30` or `30000/1001`. */
@@ -72,7 +74,7 @@ const adaptationSet = (track: MpdTrack, id: number): string => {
     {
       id,
       contentType: track.track,
-      startWithSAP: 1,
+      startWithSAP: track.startsWithKeyFrames ? 1 : undefined,
       segmentAlignment: true,
       bitstreamSwitching: true,
       frameRate: track.frameRate,

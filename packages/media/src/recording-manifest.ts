@@ -1,10 +1,11 @@
 import type { TrackKind } from './codecs.ts';
 import type { MpdPeriod, MpdTrack } from './mpd.ts';
 
-/** A segment as a manifest needs it: its codec period, and per track times in ticks and bytes. */
+/** A segment as a manifest needs it: its codec period, per track times in ticks and bytes, and how its video begins. */
 export type ManifestSegment = {
   number: number;
   period: number;
+  startsWithKeyFrame: boolean;
   tracks: readonly { track: TrackKind; baseDecodeTime: number; duration: number; bytes: number }[];
 };
 
@@ -95,6 +96,7 @@ const trackOf = (
     bandwidthBps: ticks === 0 ? 1 : (bytes * 8 * init.timescale) / ticks,
     media: recording.media[init.track],
     startNumber: group[0]?.number ?? 1,
+    startsWithKeyFrames: init.track === 'audio' || group.every(({ startsWithKeyFrame }) => startsWithKeyFrame),
     presentationTimeOffset: Math.round((mediaMs * init.timescale) / 1000),
     segments: shares.map(({ baseDecodeTime, duration }) => ({ t: baseDecodeTime, d: duration })),
   };

@@ -11,7 +11,7 @@ import type { GapCause, RecordingOptions, RecordingOutput } from './recording-me
  * - `resuming`: after a restart, until the tap says which publication is there; the open segments are those found on disk.
  * - `waiting`: for the first video key frame, or, after `videoWaitMs`, for audio alone. No segment is open.
  *   `sinceMs` is the first packet's arrival, null before it.
- * - `running`: samples are written; at least one segment is open.
+ * - `running`: samples are written; the first of a run opens its segment.
  */
 export type Phase =
   | { kind: 'absent' }

@@ -19,7 +19,7 @@ import type { ResumePoint } from './resume-point.ts';
 import { isRtcp, parseRtcp } from './rtcp.ts';
 import { ntpToUnixMs } from './rtcp-report.ts';
 import { parseRtp } from './rtp.ts';
-import { beginSegment, closeAll, closeLeft, placeUnit, releaseAudio, takeAudio } from './segment-cutting.ts';
+import { closeAll, closeLeft, releaseAudio, takeAudio } from './segment-cutting.ts';
 import { takeVideo } from './video-cutting.ts';
 
 /** One recording: packets in; init segments, parts, closed segments and gaps out. Pure; memory is bounded. */
@@ -105,10 +105,9 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
 
   /** Without video, or when none comes, audio begins by itself. */
   const beginAudioAlone = (): void => {
-    const unit = lanes.audio?.inbox[0];
-    if (state.phase.kind !== 'waiting' || lanes.audio === undefined || unit === undefined) return;
+    if (state.phase.kind !== 'waiting' || (lanes.audio?.inbox.length ?? 0) === 0) return;
     if (lanes.video !== undefined && elapsedMs(state, state.phase.sinceMs) < limits.videoWaitMs) return;
-    beginSegment(state, lanes.audio, Math.max(placeUnit(state, lanes.audio, unit), lanes.audio.writer.end()));
+    state.phase = { kind: 'running' };
   };
 
   const drain = (): void => {
