@@ -83,9 +83,10 @@ export const recordingManifest = (facts: ManifestFacts): string | null => {
     id: String(recording.record),
     // A finished presentation begins at 0, whatever of its beginning is missing; a live one is placed by wall time.
     offsetMs: isLive ? 0 : -mediaMsOf(first),
-    segments: segments.map(({ number, period, tracks }) => ({
+    segments: segments.map(({ number, period, key_frame, tracks }) => ({
       number,
       period,
+      startsWithKeyFrame: key_frame,
       tracks: tracks.map(({ track, base_time, duration, bytes }) => ({
         track,
         baseDecodeTime: base_time,

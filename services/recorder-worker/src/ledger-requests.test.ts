@@ -1,0 +1,47 @@
+import { openSpool } from '@weir/spool';
+import { temporaryDirectory } from '@weir/testkit';
+import { expect, test } from 'vitest';
+import { answerLedgerRequest } from './ledger-requests.ts';
+
+const withSpool = (work: (spool: ReturnType<typeof openSpool>) => void) => {
+  using directory = temporaryDirectory('rows');
+  using spool = openSpool(directory.path);
+  for (const stream of ['cam-1', 'cam-2', 'cam-3']) {
+    spool.startRecording({ stream, nodeId: 'n', nodeAlias: 'a', baseDir: null, cause: 'auto' });
+  }
+  work(spool);
+};
+
+test('rows after a stamp are answered, and the stamp is taken as the cursor told', () => {
+  withSpool((spool) => {
+    const ask = (since: number, limit: number) =>
+      answerLedgerRequest(spool, '/api/recordings/rows', { index: 'index-1', spool: spool.spoolId, since, limit });
+    const first = ask(0, 2) as { body: { rows: { stamp: number }[]; last: number } };
+    expect(first.body.rows).toHaveLength(2);
+    expect(first.body.last).toBe(spool.lastStamp());
+    expect(spool.cursor()).toEqual({ index: 'index-1', cursor: 0 });
+    const since = first.body.rows[1]?.stamp ?? 0;
+    expect(ask(since, 1000)).toMatchObject({ status: 200, body: { rows: [{ stream: 'cam-3' }] } });
+    expect(spool.cursor()).toEqual({ index: 'index-1', cursor: since });
+  });
+});
+
+test.each([
+  ['another spool', { index: 'i', spool: 'aaaaaaaaaaaaaaaa', since: 0 }, 404, 'not_found'],
+  ['a body that is not one', { index: 'i' }, 400, 'invalid_body'],
+])('%s is refused and tells no cursor', (_, body, status, code) => {
+  withSpool((spool) => {
+    expect(answerLedgerRequest(spool, '/api/recordings/rows', body)).toMatchObject({ status, body: { code } });
+    expect(spool.cursor()).toBeNull();
+  });
+});
+
+test('what is not there yet says so by name, what never was is not found', () => {
+  withSpool((spool) => {
+    expect(answerLedgerRequest(spool, '/api/recordings/ack', {})).toMatchObject({
+      status: 501,
+      body: { code: 'not_implemented', detail: expect.stringContaining('/api/recordings/ack') },
+    });
+    expect(answerLedgerRequest(spool, '/api/other', {})).toMatchObject({ status: 404 });
+  });
+});
