@@ -56,7 +56,9 @@ const takeSpool = async (dir: string, signal: AbortSignal, log: Log): Promise<Sp
     try {
       return openSpool(dir);
     } catch (error) {
-      if (isSpoolError(error, 'ledger_damaged')) throw new WeirError('ledger_damaged', error.message, { cause: error });
+      if (isSpoolError(error, 'ledger_damaged') || isSpoolError(error, 'ledger_newer')) {
+        throw new WeirError('ledger_damaged', error.message, { cause: error });
+      }
       if (isSpoolError(error) || systemCode(error) === undefined) throw error;
       throw fileError(error, dir);
     }
@@ -92,7 +94,10 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
   );
   const { port } = await http.listen();
   const dir = config.recorder.upload.local_dir;
+  let hasSpool = false;
+  http.addCheck('spool', async () => (hasSpool ? 'ok' : { reason: 'another recorder process holds the spool' }));
   const spool = scope.use(await takeSpool(dir, signal, log), 'spool');
+  hasSpool = true;
 
   let onRoom = Promise.withResolvers<void>();
   const space = scope.use(
