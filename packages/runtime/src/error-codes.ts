@@ -98,6 +98,7 @@ export const errorCodes = {
     'A program that this needs is not installed',
     'Install the program that the detail names',
   ),
+  media_unusable: input(503, 'A file cannot be published', 'Give a file with video or audio that ffmpeg can read'),
   ledger_damaged: input(503, 'The ledger of the spool is damaged', 'Move the spool away and start with a new one'),
   child_failed: us('A service could not start', 'See the line of the service'),
   internal: us('A mistake of ours', 'Look into the log of the service; report it'),

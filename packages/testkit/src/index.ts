@@ -1,5 +1,7 @@
 export { type Child, type ChildOptions, freePort, startChild } from './child-process.ts';
 export { type Chromium, launchChromium } from './chromium.ts';
+export { readFrameNumbers } from './frame-number.ts';
+export { type ClipOptions, type ClipPacket, clipPackets, clipTracks, type MediaClip, makeClip } from './media-clip.ts';
 export { type Mosquitto, type MosquittoOptions, type MosquittoUser, startMosquitto } from './mosquitto.ts';
 export { type Postgres, startPostgres } from './postgres.ts';
 export { findProgram, type Program, requireProgram } from './programs.ts';
@@ -8,4 +10,3 @@ export type { S3Fault, S3FaultRule, S3Faults } from './s3-server-faults.ts';
 export { connectTap, type TapClient } from './tap-client.ts';
 export { startTapServer, type TapPublisher, type TapServer } from './tap-server.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts';
-export { type ClipOptions, type ClipPacket, clipPackets, clipTracks, type MediaClip, makeClip } from './media-clip.ts';

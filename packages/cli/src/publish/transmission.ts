@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { type WhipClient, whipPublish } from '@weir/rtc';
+import { aborted, systemClock, WeirError, within } from '@weir/runtime';
+import type { MediaSource } from './media-source.ts';
+import { type ProgramEnd, startProgram } from './programs.ts';
+import type { PublishStatus } from './progress.ts';
+import { connectError, lostError } from './publish-error.ts';
+import { openRtpIntake } from './rtp-intake.ts';
+import { transmissionTally } from './transmission-tally.ts';
+
+/** One publication: what, where to, and with which ffmpeg. */
+export type TransmissionOptions = {
+  source: MediaSource;
+  url: string;
+  token?: string;
+  ffmpeg: string;
+};
+
+/** A publication that runs until its source ends or the signal aborts. */
+export type Transmission = {
+  /** Resolves when all of it is sent and the session is deleted; rejects with a `WeirError`. */
+  readonly done: Promise<void>;
+  status(): PublishStatus;
+};
+
+/** So long the last packets can still be asked for again; the client answers from its history. */
+const settleMs = 500;
+const closeTimeoutMs = 5_000;
+
+const commonArgs = ['-hide_banner', '-nostdin', '-loglevel', 'error'];
+
+const ffmpegError = ({ code, lines }: ProgramEnd, name: string): WeirError =>
+  new WeirError('media_unusable', `ffmpeg could not send ${name}: ${lines.at(-1) ?? `it ended with code ${code}`}`);
+
+/** Opens the session; resolves to false when the signal aborted first. */
+const connectUnless = async (client: WhipClient, url: string, signal: AbortSignal): Promise<boolean> => {
+  try {
+    await Promise.race([client.connected, aborted(signal)]);
+  } catch (error) {
+    throw connectError(error, url);
+  }
+  return !signal.aborted;
+};
+
+/** Publishes a source by WHIP. ffmpeg starts when the connection is up, so that its first picture arrives. */
+export const startTransmission = (options: TransmissionOptions, signal: AbortSignal): Transmission => {
+  const { source, url, token } = options;
+  const tally = transmissionTally();
+  let connection: PublishStatus['connection'] = 'connecting';
+  const client = whipPublish({
+    url,
+    ...(token === undefined ? {} : { token }),
+    ...(source.kinds.includes('video')
+      ? { video: { codec: 'H264', ...(source.h264Fmtp === undefined ? {} : { fmtp: source.h264Fmtp }) } }
+      : {}),
+    ...(source.kinds.includes('audio') ? { audio: 'OPUS' } : {}),
+  });
+
+  const send = async (): Promise<void> => {
+    await using intake = await openRtpIntake({
+      kinds: source.kinds,
+      secret: randomBytes(16).toString('hex'),
+      onPacket: (kind, rtp) => {
+        tally.add(kind, rtp);
+        if (kind === 'video') client.sendVideo(rtp);
+        else client.sendAudio(rtp);
+      },
+    });
+    const ffmpeg = startProgram(options.ffmpeg, [
+      ...commonArgs,
+      ...source.inputArgs,
+      ...source.outputArgs,
+      ...intake.outputArgs,
+    ]);
+    try {
+      const end = await Promise.race([ffmpeg.ended, client.closed, aborted(signal)]);
+      if (typeof end === 'string') throw lostError(url, end, tally.read().seconds);
+      if (end !== undefined && end.code !== 0) throw ffmpegError(end, source.name);
+    } finally {
+      await ffmpeg.stop();
+    }
+    await intake.drained();
+  };
+
+  const run = async (): Promise<void> => {
+    if (!(await connectUnless(client, url, signal))) return;
+    connection = 'connected';
+    await send();
+    connection = 'ending';
+    await Promise.race([systemClock.sleep(settleMs), client.closed]);
+  };
+
+  const close = () =>
+    within(client.close(), closeTimeoutMs, () => new WeirError('timed_out', `${url} does not answer`));
+
+  const done = (async () => {
+    try {
+      await run();
+    } catch (error) {
+      // What went wrong first is what the user must know.
+      await close().catch(() => undefined);
+      throw error;
+    }
+    await close().catch((error: unknown) => {
+      throw connectError(error, url);
+    });
+  })();
+  done.catch(() => undefined);
+
+  return {
+    done,
+    status: () => ({
+      ...tally.read(),
+      connection,
+      keyFrameRequests: client.stats().keyFrameRequests,
+      durationSeconds: source.durationSeconds,
+    }),
+  };
+};
