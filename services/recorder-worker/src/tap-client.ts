@@ -33,6 +33,8 @@ export type TapConnection = {
 };
 
 const HELLO_TIMEOUT_MS = 5_000;
+// A node asks for a sign of life after 5 s without one; one that is cut off would else be waited for as long as TCP does.
+const SILENCE_TIMEOUT_MS = 20_000;
 // What a node does not take is given up with the connection: heartbeats and answers are small.
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
@@ -107,7 +109,7 @@ export const connectTap = <H extends TapHello>(
         return;
       case 'welcome':
         opened = true;
-        socket.setTimeout(0);
+        socket.setTimeout(SILENCE_TIMEOUT_MS);
         events.opened(received.welcome);
         if (received.rest.length > 0 && !hasEnded) take(received.rest);
         return;
@@ -121,7 +123,8 @@ export const connectTap = <H extends TapHello>(
         lost(received.reason);
     }
   };
-  socket.setTimeout(HELLO_TIMEOUT_MS, () => lost(`no answer to the hello within ${HELLO_TIMEOUT_MS} ms`));
+  socket.setTimeout(HELLO_TIMEOUT_MS);
+  socket.on('timeout', () => lost(opened ? 'the node is silent' : 'no answer to the hello'));
   socket.on('connect', () => socket.write(`${JSON.stringify(hello)}\n`));
   socket.on('data', (chunk: Buffer) => {
     if (!hasEnded) take(chunk);

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { watchDiskSpace } from './disk-space.ts';
+
+const MB = 1_000_000;
+
+test('is full below the reserve, and only with a margin above it has room again', async () => {
+  let free = 500 * MB;
+  const levels: string[] = [];
+  using space = await watchDiskSpace({
+    dir: '/spool',
+    reserveBytes: 100 * MB,
+    freeBytes: async () => free,
+    changed: (level) => levels.push(level),
+    everyMs: 3_600_000,
+  });
+  const at = async (bytes: number) => {
+    free = bytes;
+    await space.look();
+    return space.level();
+  };
+  expect(space.level()).toBe('ok');
+  expect(await at(199 * MB)).toBe('low');
+  expect(await at(99 * MB)).toBe('full');
+  expect(await at(101 * MB)).toBe('full');
+  expect(await at(120 * MB)).toBe('low');
+  expect(await at(300 * MB)).toBe('ok');
+  expect(levels).toEqual(['low', 'full', 'low', 'ok']);
+});
+
+test('a write that met a full disk counts before the next look does', async () => {
+  const levels: string[] = [];
+  using space = await watchDiskSpace({
+    dir: '/spool',
+    reserveBytes: 0,
+    freeBytes: async () => 10 * MB,
+    changed: (level) => levels.push(level),
+    everyMs: 3_600_000,
+  });
+  space.full();
+  expect(space.level()).toBe('full');
+  await space.look();
+  expect(levels).toEqual(['full', 'ok']);
+});
