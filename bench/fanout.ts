@@ -150,6 +150,7 @@ const main = async (): Promise<void> => {
       runs: { type: 'string' },
       profile: { type: 'string' },
       only: { type: 'string' },
+      viewers: { type: 'string' },
     },
   });
   const { quick, profile } = values;
@@ -157,7 +158,7 @@ const main = async (): Promise<void> => {
     ? { runs: 1, windows: 1, windowMs: 1000, warmUpMs: 500 }
     : { runs: Number(values.runs ?? 3), windows: 2, windowMs: 5000, warmUpMs: 3000 };
   const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
-  const counts = quick ? [0, 1, 5] : [0, 1, 20, 100];
+  const counts = values.viewers?.split(',').map(Number) ?? (quick ? [0, 1, 5] : [0, 1, 20, 100]);
   const all: Series[] = [
     { name: 'weir', pacing: 'burst', counts, open: openWeir(options) },
     { name: 'weir', pacing: 'paced', counts, open: openWeir(options) },

@@ -1,0 +1,58 @@
+/** The peer of bench/record: one `ffmpeg -c copy` for each stream, from plain RTP on loopback to segments of 4 s. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Child, requireProgram, startChild } from '@weir/testkit';
+
+/** One ffmpeg; `ready` settles when its input is known, for which packets must flow. */
+export type FfmpegRecorder = {
+  videoPort: number;
+  audioPort: number;
+  ready: Promise<Child>;
+};
+
+const description = (videoPort: number, audioPort: number): string => `v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=bench
+c=IN IP4 127.0.0.1
+t=0 0
+m=video ${videoPort} RTP/AVP 96
+a=rtpmap:96 H264/90000
+a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0LAH9kAUAW7AQAAAwAQAAADAwPA8YMkgA==,aMuDyyA=
+m=audio ${audioPort} RTP/AVP 111
+a=rtpmap:111 opus/48000/2
+`;
+
+/** Four free UDP ports in a row, the first one even: RTP and RTCP of two tracks (RFC 3550 §11). */
+const freePorts = async (): Promise<number> => {
+  for (;;) {
+    const first = 20_000 + 4 * Math.floor(Math.random() * 2500);
+    const sockets = [0, 1, 2, 3].map(() => createSocket('udp4'));
+    const bound = sockets.map((socket, index) => {
+      const listening = once(socket, 'listening');
+      socket.bind(first + index, '127.0.0.1');
+      return listening;
+    });
+    const results = await Promise.allSettled(bound);
+    for (const socket of sockets) socket.close();
+    if (results.every(({ status }) => status === 'fulfilled')) return first;
+  }
+};
+
+/** Starts one; its segments are written below `directory`. */
+export const startFfmpegRecorder = async (directory: string): Promise<FfmpegRecorder> => {
+  const videoPort = await freePorts();
+  const audioPort = videoPort + 2;
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, 'input.sdp');
+  writeFileSync(file, description(videoPort, audioPort));
+  const input = ['-protocol_whitelist', 'file,udp,rtp', '-buffer_size', '1000000', '-analyzeduration', '1000000'];
+  const output = ['-f', 'segment', '-segment_time', '4', '-segment_format', 'mp4', '-reset_timestamps', '1'];
+  const args = ['-hide_banner', '-nostdin', '-nostats', ...input, '-i', file, '-map', '0', '-c', 'copy', ...output];
+  const ready = startChild(requireProgram('ffmpeg'), [...args, join(directory, 'seg_%04d.mp4')], {
+    ready: /^Output #0/,
+    stopSignal: 'SIGINT',
+  });
+  return { videoPort, audioPort, ready };
+};
