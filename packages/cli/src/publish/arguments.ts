@@ -33,7 +33,8 @@ const parse = (args: readonly string[]) => {
       },
     });
   } catch (error) {
-    throw refuse(`${oneLine(error)}; weir help shows how`, error);
+    // What follows the first sentence is advice on positional arguments, which none of these mistakes needs.
+    throw refuse(`${oneLine(error).split('. ', 1)[0]}; weir help shows how`, error);
   }
 };
 
