@@ -5,16 +5,11 @@
 import type { RecordingStarted, RecordingSummary } from '@weir/contracts';
 import { oneLine, systemCode } from '@weir/runtime';
 import type { ManifestFile } from './manifest-file.ts';
+import type { Absence } from './recording-absence.ts';
 import type { RecorderDeps } from './recording-deps.ts';
-import {
-  type Absence,
-  type EndCause,
-  openRecordingSession,
-  type RecordingSession,
-  type RingPlace,
-  type SessionEnd,
-} from './recording-session.ts';
+import { type EndCause, openRecordingSession, type RecordingSession, type SessionEnd } from './recording-session.ts';
 import { type Recovered, recoverRecording } from './recovery.ts';
+import type { RingPlace } from './ring-place.ts';
 
 /** What a run needs beside what all recordings share. */
 export type RunDeps = RecorderDeps & {

@@ -2,8 +2,8 @@
 import { type NodeCommand, pathFault, type RecorderMessage, type RecordingStarted } from '@weir/contracts';
 import { oneLine } from '@weir/runtime';
 import { isSpoolError } from '@weir/spool';
+import type { Absence } from './recording-absence.ts';
 import { type RecordingRun, type RunDeps, runRecording, startedOf } from './recording-run.ts';
-import type { Absence } from './recording-session.ts';
 
 type Offer = Extract<NodeCommand, { kind: 'offer' }>;
 type Stop = Extract<NodeCommand, { kind: 'stop' }>;

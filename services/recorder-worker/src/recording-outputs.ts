@@ -1,0 +1,121 @@
+import type { RecordingOutput } from '@weir/media';
+import type { NewGap } from '@weir/spool';
+import { openMediaWriter, type SegmentFacts } from './media-writer.ts';
+import { type Absence, absenceGap } from './recording-absence.ts';
+import type { RecordingDeps } from './recording-deps.ts';
+import { initOf, segmentOf } from './recording-rows.ts';
+import type { Recovered } from './recovery.ts';
+import { placeOf, type RingPlace } from './ring-place.ts';
+
+/** What comes of a recording's outputs. */
+export type OutputEvents = {
+  /** Every part up to this id is durable. */
+  durable(part: number): void;
+  /** A write failed: nothing more will be written. */
+  failed(error: unknown): void;
+  /** The recording is as old as it may become; what comes behind its last segment lies in the ring at this place. */
+  aged(resumeAt: RingPlace): void;
+  /** More waits for the disk than may. */
+  overflowed(): void;
+  wantsKeyFrame(): void;
+};
+
+/** Carries out what the core of one recording says: writes, tells the node, counts. */
+export type OutputSink = {
+  put(output: RecordingOutput): void;
+  /** The recording is being ended: its age does not matter any more. */
+  lastOnes(): void;
+  drained(): Promise<void>;
+  /** Writes what waits, then lets go of the files. */
+  close(): Promise<void>;
+};
+
+/** Opens the sink of a recording that goes on as it was found. */
+export const openOutputSink = (
+  deps: RecordingDeps,
+  recovered: Recovered,
+  absent: Absence | null,
+  events: OutputEvents,
+): OutputSink => {
+  const { spool, counts, log, settings } = deps;
+  const { recording_id: recordingId, record_dir, stream, start_ms } = recovered.recording.recording;
+  const absence = absenceGap(spool, recordingId, absent);
+  let startMs = start_ms;
+  let isEnding = false;
+
+  const writer = openMediaWriter(
+    {
+      spool,
+      recordingId,
+      path: recovered.recording.path,
+      disk: deps.disk,
+      maxQueuedBytes: settings.maxQueuedBytes,
+      durable: (part, syncMs) => {
+        deps.synced(syncMs / 1000);
+        events.durable(part);
+      },
+      closed: () => {
+        counts.segments += 1;
+        deps.changed();
+      },
+      failed: (error) => {
+        counts.diskErrors += 1;
+        events.failed(error);
+      },
+    },
+    recovered.start,
+  );
+
+  const closeSegment = (segment: SegmentFacts): void => {
+    writer.push({ kind: 'close', segment });
+    if (segment.number === 1) startMs = segment.start_ms;
+    const ageMs = segment.start_ms + segment.duration_ms - startMs;
+    const resumeAt = placeOf(segment.resume);
+    const isAged = settings.maxRecordingMs > 0 && ageMs >= settings.maxRecordingMs;
+    if (isAged && !isEnding && resumeAt !== null) events.aged(resumeAt);
+  };
+
+  const noteGap = (gap: NewGap): void => {
+    writer.push({ kind: 'gap', gap });
+    counts.gaps += 1;
+    log.warn({ cause: gap.cause, ms: gap.to_ms - gap.from_ms }, 'gap');
+    deps.tell({ kind: 'gap', stream, recording_id: recordingId, record_dir, ...gap });
+  };
+
+  const put = (output: RecordingOutput): void => {
+    switch (output.kind) {
+      case 'init':
+        writer.push({ kind: 'init', bytes: output.bytes, init: initOf(output) });
+        return;
+      case 'part':
+        absence.mediaCame();
+        counts.parts += 1;
+        counts.partBytes += output.bytes.length;
+        if (writer.push({ kind: 'part', part: output })) return;
+        counts.overflows += 1;
+        log.warn({ bytes: writer.queuedBytes }, 'the disk is too slow: the rest comes from the ring');
+        events.overflowed();
+        return;
+      case 'segment-closed':
+        closeSegment(segmentOf(output));
+        return;
+      case 'gap':
+        noteGap(absence.gapOf(output));
+        return;
+      case 'request-key-frame':
+        events.wantsKeyFrame();
+        return;
+      case 'refused-track':
+        log.warn({ track: output.track, codec: output.codec, reason: output.reason }, 'a track is not recorded');
+    }
+  };
+
+  return {
+    put,
+    lastOnes: () => {
+      isEnding = true;
+    },
+    drained: writer.drained,
+    close: writer.close,
+  };
+};

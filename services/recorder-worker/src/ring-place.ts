@@ -1,0 +1,41 @@
+import type { ResumePoint as WirePoint, Publication as WirePublication } from '@weir/contracts';
+import type { Publication, ResumePoint } from '@weir/media';
+
+/** A place in a ring to begin at. */
+export type RingPlace = { epoch: string; ordinal: number };
+
+/** Where the ring has what these points do not hold yet: the lowest ordinal of the newest publication; null without points. */
+export const placeOf = (points: readonly ResumePoint[]): RingPlace | null => {
+  const newest = points.reduce<ResumePoint | null>(
+    (best, point) => (best === null || point.publishedAtMs > best.publishedAtMs ? point : best),
+    null,
+  );
+  if (newest === null) return null;
+  const ordinals = points.filter(({ epoch }) => epoch === newest.epoch).map(({ ordinal }) => ordinal);
+  return { epoch: newest.epoch, ordinal: Math.min(...ordinals) };
+};
+
+/** A resume point as a heartbeat carries it; nothing of a track that has no media yet. */
+export const wirePoints = (points: readonly ResumePoint[]): WirePoint[] =>
+  points.flatMap(({ track, epoch, ordinal, rtpTimestamp, sequence, decodeTime, clock }) =>
+    rtpTimestamp === null || clock === null
+      ? []
+      : [{ track, epoch, ordinal, rtpTimestamp, sequence, decodeTime, clock }],
+  );
+
+/** The lowest ordinal that is not durable; 0 while nothing is. */
+export const durableOrdinal = (points: readonly ResumePoint[]): number =>
+  points.length === 0 ? 0 : Math.min(...points.map(({ ordinal }) => ordinal));
+
+/** A publication as the core takes it: codec names in upper case. */
+export const corePublication = ({ epoch, ordinal, startedAtMs, tracks }: WirePublication): Publication => ({
+  epoch,
+  ordinal,
+  startedAtMs,
+  tracks: tracks.map(({ channels, fmtp, codec, ...track }) => ({
+    ...track,
+    codec: codec.toUpperCase(),
+    ...(channels === undefined ? {} : { channels }),
+    ...(fmtp === undefined ? {} : { fmtp }),
+  })),
+});
