@@ -70,7 +70,9 @@ export const setUp = () => {
 };
 
 /** Runs a program in the foreground and takes its exit code; signals reach it, and we wait for it. */
-export const become = (program, args, env = process.env) => {
+export const become = (program, args) => {
+  // Halves the time of a second start: types are stripped and code is compiled only once.
+  const env = { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compile'), ...process.env };
   const child = spawn(program, args, { stdio: 'inherit', env });
   // A terminal sends Ctrl-C to the whole process group: the child gets it too, and we wait for its clean end.
   process.on('SIGINT', () => {});

@@ -46,7 +46,7 @@ export const up = (args: readonly string[]): Promise<void> =>
       const { password } = await prepareDataDirectory(config);
       const { rest, node, recorder } = children(args);
       const supervisor = await startSupervisor({
-        groups: [[rest, node], [recorder]],
+        groups: [[rest, node, recorder]],
         // The recorder ends its recordings while node and index still listen.
         stopOrder: [['recorder-worker'], ['edge-node'], ['rest']],
         log,
