@@ -14,6 +14,8 @@ export type ManifestFacts = {
   gaps: GapRow[];
   /** Segments that may still become stored: present, neither stored nor refused. */
   pending: number;
+  /** The recording has ended and no further segment will come into these facts. */
+  isFinal: boolean;
   /** To be handed back when the document made of this is in the bucket. */
   version: number;
 };
@@ -63,6 +65,7 @@ export const manifestLedger = (ledger: LedgerDatabase, rows: LedgerRows): Manife
       segments: rows.segments(recordingId).filter(isWanted),
       gaps: rows.gaps(recordingId).filter((gap) => !gap.withdrawn),
       pending,
+      isFinal: row.status === 'ended' && (scope !== 'stored' || pending === 0),
       version,
     };
   };

@@ -71,14 +71,14 @@ const mediaMsOf = ({ tracks: [lead] }: SegmentRow): number =>
   lead === undefined ? 0 : (lead.base_time * 1000) / lead.timescale;
 
 /**
- * The text of a recording's manifest, of the segments in the facts: dynamic while it goes on, static once it ended; a
- * new period at each hole. Null while nothing of it can be played.
+ * The text of a recording's manifest, of the segments in the facts: dynamic while segments may still come, static
+ * once it ended and they are all there or given up; a new period at each hole. Null while nothing of it can be played.
  */
 export const recordingManifest = (facts: ManifestFacts): string | null => {
   const { recording, segments } = facts;
   const [first] = segments;
   if (first === undefined) return null;
-  const isLive = recording.status === 'recording';
+  const isLive = !facts.isFinal;
   const periods = recordingPeriods({
     id: String(recording.record),
     // A finished presentation begins at 0, whatever of its beginning is missing; a live one is placed by wall time.
