@@ -40,9 +40,10 @@ const initOf = (base: string, init: IndexedInit): ManifestInit => {
   };
 };
 
-const segmentOf = ({ number, period, tracks }: IndexedSegment): ManifestSegment => ({
+const segmentOf = ({ number, period, key_frame, tracks }: IndexedSegment): ManifestSegment => ({
   number,
   period,
+  startsWithKeyFrame: key_frame,
   tracks: tracks.map(({ track, base_time, duration, bytes }) => ({
     track,
     baseDecodeTime: base_time,
