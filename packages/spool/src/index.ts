@@ -15,8 +15,8 @@ export type {
   NewInit,
   OpenRecording,
   RecordingLedger,
-  RecordingStart,
 } from './recording-ledger.ts';
+export type { RecordingStart } from './recording-start.ts';
 export type { DeletionReason } from './segment-gap.ts';
 export { type Ledger, type LedgerReader, openLedger, openSpool, type Spool } from './spool.ts';
 export { isSpoolError, SpoolError, type SpoolErrorCode } from './spool-error.ts';

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type {
   GapCause,
@@ -12,23 +11,9 @@ import type {
 import type { ResumePoint } from '@weir/media';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows, RecordingRecord } from './ledger-rows.ts';
-import {
-  checkRecordDir,
-  createDirectory,
-  listOpenSegmentFiles,
-  listRecordingFiles,
-  type OpenSegmentFile,
-} from './recording-directory.ts';
+import { listOpenSegmentFiles, type OpenSegmentFile } from './recording-directory.ts';
+import { type RecordingStart, startRecording } from './recording-start.ts';
 import { SpoolError } from './spool-error.ts';
-
-/** What a recording starts with. */
-export type RecordingStart = {
-  stream: string;
-  nodeId: string;
-  nodeAlias: string;
-  baseDir: string | null;
-  cause: RecordingRecord['cause'];
-};
 
 /** An init file that is written and synced. */
 export type NewInit = Omit<
@@ -94,72 +79,6 @@ export type RecordingLedger = {
 };
 
 const noSuch = (id: string) => new SpoolError('unknown_recording', `the ledger has no recording ${id}`);
-
-const replaceRecord = (baseDir: string, record: number): string =>
-  /(?:^|\D)\d{10}$/.test(baseDir) ? `${baseDir.slice(0, -10)}${record}` : `${baseDir}/${record}`;
-
-const placeRecording = (
-  { db, now }: LedgerDatabase,
-  root: string,
-  { stream, baseDir, cause }: RecordingStart,
-): { record: number; recordDir: string } => {
-  const last = db.prepare('select max(record) as last from recordings where stream = ?').get(stream);
-  const taken = db.prepare('select 1 from recordings where record_dir = ? or dir = ?');
-  const isTaken = (dir: string) => taken.get(dir, dir) !== undefined || existsSync(join(root, dir));
-  let record = Math.max(Math.floor(now() / 1000), Number(last?.last ?? -1) + 1);
-  if (baseDir !== null && cause !== 'rotation') {
-    checkRecordDir(baseDir);
-    if (taken.get(baseDir, baseDir) !== undefined || listRecordingFiles(join(root, baseDir)).length > 0) {
-      throw new SpoolError('base_dir_taken', `base_dir ${baseDir} is in use in this spool: choose another`);
-    }
-    return { record, recordDir: baseDir };
-  }
-  const dirOf = (at: number) => (baseDir === null ? `${stream}/${at}` : replaceRecord(baseDir, at));
-  while (isTaken(dirOf(record))) record += 1;
-  return { record, recordDir: dirOf(record) };
-};
-
-const startRecording =
-  (ledger: LedgerDatabase, root: string) =>
-  (start: RecordingStart): RecordingStarted =>
-    ledger.transaction(() => {
-      const running = ledger.db
-        .prepare(`select recording_id from recordings where stream = ? and status = 'recording'`)
-        .get(start.stream);
-      if (running !== undefined) {
-        throw new SpoolError('already_recording', `${start.stream} is recorded already, as ${running.recording_id}`);
-      }
-      const { record, recordDir } = placeRecording(ledger, root, start);
-      try {
-        createDirectory(root, recordDir);
-      } catch (error) {
-        const code = (error as { code?: unknown }).code;
-        if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
-        throw new SpoolError('base_dir_taken', `${recordDir} is a file in this spool: choose another`, {
-          cause: error,
-        });
-      }
-      const id = ledger.newId();
-      const nowMs = Math.floor(ledger.now());
-      ledger.db
-        .prepare(`insert into recordings (recording_id, node_id, node_alias, stream, record, record_dir, dir, base_dir,
-          cause, ordered_ms, status, start_ms, stamp) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'recording', ?, ?)`)
-        .run(
-          id,
-          start.nodeId,
-          start.nodeAlias,
-          start.stream,
-          record,
-          recordDir,
-          recordDir,
-          start.baseDir,
-          start.cause,
-          nowMs,
-          nowMs,
-          ledger.nextStamp(),
-        );
-      return { recording_id: id, record, record_dir: recordDir, start_ms: nowMs };
-    });
 
 const sameTracks = (a: readonly SegmentTrack[], b: readonly SegmentTrack[]): boolean =>
   a.length === b.length && a.every((track) => b.some((other) => other.sha256 === track.sha256));

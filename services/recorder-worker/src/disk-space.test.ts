@@ -38,6 +38,14 @@ test('a write that met a full disk counts before the next look does', async () =
   });
   space.full();
   expect(space.level()).toBe('full');
+  const given: string[] = [];
+  const stop = new AbortController();
+  const waiting = space.room(new AbortController().signal).then(() => given.push('room'));
+  const stopped = space.room(stop.signal).then(() => given.push('stopped'));
+  stop.abort();
+  await stopped;
+  expect(given).toEqual(['stopped']);
   await space.look();
+  await waiting;
   expect(levels).toEqual(['full', 'ok']);
 });

@@ -18,6 +18,8 @@ export type DiskSpace = Disposable & {
   look(): Promise<void>;
   /** A write met a full disk. */
   full(): void;
+  /** Resolves when there is room, or the signal aborts. */
+  room(signal: AbortSignal): Promise<void>;
 };
 
 /** What is watched: `changed` is told of each new level. */
@@ -43,11 +45,27 @@ export const watchDiskSpace = async (options: DiskSpaceOptions): Promise<DiskSpa
   const { dir, reserveBytes, freeBytes, changed, everyMs = 1000 } = options;
   let free = await freeBytes(dir);
   let level = levelOf(free, reserveBytes, 'ok');
+  const waiting = new Set<() => void>();
   const set = (next: AttachedSpool['level']) => {
     if (next === level) return;
     level = next;
+    if (level !== 'full') for (const wake of waiting) wake();
     changed(level, free);
   };
+  const room = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      if (level !== 'full' || signal.aborted) {
+        resolve();
+        return;
+      }
+      const wake = () => {
+        waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      waiting.add(wake);
+      signal.addEventListener('abort', wake, { once: true });
+    });
   const look = async () => {
     free = await freeBytes(dir);
     set(levelOf(free, reserveBytes, level));
@@ -58,6 +76,7 @@ export const watchDiskSpace = async (options: DiskSpaceOptions): Promise<DiskSpa
     level: () => level,
     look,
     full: () => set('full'),
+    room,
     [Symbol.dispose]: () => clearInterval(timer),
   };
 };

@@ -100,7 +100,6 @@ export const runRecording = (
     deps.counts.gaps += 1;
     const { record_dir } = recovered.recording.recording;
     deps.tell({ kind: 'gap', stream, recording_id: recordingId, record_dir, ...gap });
-    await deps.room(interrupt.signal);
   };
 
   const close = async (cause: EndCause): Promise<RecordingSummary> => {
@@ -134,6 +133,7 @@ export const runRecording = (
   };
 
   const runSession = async (): Promise<SessionEnd> => {
+    await deps.room(interrupt.signal);
     const recovered = await recover();
     session = openRecordingSession(
       { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed() },

@@ -42,6 +42,7 @@ export type Recorder = { port: number; spool: string };
 
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 const STAND_BY_MS = 1_000;
+const LOG_LEVELS = { ok: 'info', low: 'warn', full: 'error' } as const;
 
 const listenOf = (text: string) => {
   const address = parseAddress(text);
@@ -81,38 +82,37 @@ const settingsOf = ({ recorder }: WeirConfig): RecordingSettings => ({
   maxQueuedBytes: MAX_QUEUED_BYTES,
 });
 
+/** Opens health, readiness and metrics; ready once `checks` say so. */
+const openHealth = async ({ config, scope, log }: RecorderOptions) => {
+  const metrics = createMetrics('recorder-worker');
+  const listen = listenOf(config.recorder.listen);
+  const http = scope.use(openHttp({ name: 'recorder-worker', listen, log, metrics }), 'http');
+  const { port } = await http.listen();
+  return { http, metrics, port };
+};
+
 /** Opens the recorder: health, spool, recordings, and the control connection to the node. */
 export const openRecorder = async (options: RecorderOptions): Promise<Recorder> => {
   const { config, secrets, scope, signal, log, disk = systemDisk, freeBytes = freeBytesOf } = options;
   const address = config.tap.connect ?? config.tap.listen;
   const processId = randomUUID();
   const counts = recorderCounts();
-  const metrics = createMetrics('recorder-worker');
-  const http = scope.use(
-    openHttp({ name: 'recorder-worker', listen: listenOf(config.recorder.listen), log, metrics }),
-    'http',
-  );
-  const { port } = await http.listen();
+  const { http, metrics, port } = await openHealth(options);
   const dir = config.recorder.upload.local_dir;
   let hasSpool = false;
   http.addCheck('spool', async () => (hasSpool ? 'ok' : { reason: 'another recorder process holds the spool' }));
   const spool = scope.use(await takeSpool(dir, signal, log), 'spool');
   hasSpool = true;
 
-  let onRoom = Promise.withResolvers<void>();
   const space = scope.use(
     await watchDiskSpace({
       dir,
       reserveBytes: config.recorder.reserve_bytes,
       freeBytes,
       changed: (level, free) => {
-        log[level === 'ok' ? 'info' : 'error']({ level, freeBytes: free }, 'spool level');
+        log[LOG_LEVELS[level]]({ level, freeBytes: free }, 'spool level');
         control.tell({ kind: 'spool', spool: attached() });
         if (level === 'full') recordings.pause();
-        else {
-          onRoom.resolve();
-          onRoom = Promise.withResolvers();
-        }
       },
     }),
   );
@@ -122,15 +122,6 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     free_bytes: Math.max(0, Math.floor(space.freeBytes())),
     level: space.level(),
   });
-  const room = async (stop: AbortSignal): Promise<void> => {
-    while (space.level() === 'full' && !stop.aborted) {
-      const aborted = Promise.withResolvers<void>();
-      const wake = () => aborted.resolve();
-      stop.addEventListener('abort', wake, { once: true });
-      await Promise.race([onRoom.promise, aborted.promise]);
-      stop.removeEventListener('abort', wake);
-    }
-  };
   const synced = registerRecorderMetrics(metrics, counts, {
     recordings: () => recordings.count,
     freeBytes: () => space.freeBytes(),
@@ -150,7 +141,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     now: Date.now,
     monotonicMs: () => performance.now(),
     log,
-    room,
+    room: space.room,
     full: space.full,
     manifest: (id, path) =>
       manifestFile(
