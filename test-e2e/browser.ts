@@ -1,9 +1,31 @@
 /** A person at the page, played by real Chromium with a fake camera. */
 import type { BrowserContext, Page } from 'playwright-core';
 
+/** What the page's sending peer connection says of itself; the page keeps it to itself, so the test looks in from outside. */
+const keepPeers = (): void => {
+  const kept = { peers: [] as RTCPeerConnection[], firstSentMs: 0 };
+  Object.assign(window, { kept });
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      kept.peers.push(this);
+      const look = setInterval(async () => {
+        const sent = [...(await this.getStats()).values()].find(
+          (one) => one.type === 'outbound-rtp' && one.kind === 'video',
+        );
+        if (!(sent?.framesSent > 0)) return;
+        kept.firstSentMs = performance.now();
+        clearInterval(look);
+      }, 20);
+    }
+  };
+};
+
 /** Opens the page and logs in. */
 export const openPage = async (context: BrowserContext, url: string, password: string): Promise<Page> => {
   const page = await context.newPage();
+  await page.addInitScript(keepPeers);
   await page.goto(`${url}/`);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Log in' }).click();
@@ -18,9 +40,12 @@ export const publishCamera = async (page: Page, stream: string): Promise<void> =
   await page.locator('[data-testid=publish][data-state=connected]').waitFor();
 };
 
-/** Ends the publishing. */
-export const stopPublishing = async (page: Page): Promise<void> => {
+/** Ends the publishing; returns for how many seconds video was sent. */
+export const stopPublishing = async (page: Page): Promise<number> => {
   await page.getByTestId('publish').getByRole('button', { name: 'Stop' }).click();
+  return page.evaluate(
+    () => (performance.now() - (window as unknown as { kept: { firstSentMs: number } }).kept.firstSentMs) / 1000,
+  );
 };
 
 /** Watches a stream live; resolves once the page shows decoded frames that move on, with how many more came. */
