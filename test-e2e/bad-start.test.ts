@@ -35,7 +35,7 @@ const cases: [string, (directory: string) => Promise<string[]> | string[], RegEx
       `--database.url=postgresql://weir:secret-word@127.0.0.1:${await freePort()}/weir`,
       '--database.connect_timeout=2',
     ],
-    /database.*127\.0\.0\.1/,
+    /127\.0\.0\.1.*\[database\] url/,
   ],
   [
     'a bucket that is not there',

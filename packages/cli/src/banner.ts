@@ -4,7 +4,8 @@ import { ADMIN_NAME } from './first-start.ts';
 /** Where the running services listen. */
 export type Addresses = { gatewayPort: number; nodePort: number };
 
-const hostOf = (listen: string): string => {
+/** The host by which this machine reaches a listener. */
+export const hostOf = (listen: string): string => {
   const host = listen.slice(0, listen.lastIndexOf(':'));
   return host === '0.0.0.0' || host === '[::]' ? 'localhost' : host;
 };

@@ -16,7 +16,7 @@ auto_streams = ["*"]             # every stream is recorded; [] records only wha
 
 [recorder.storage]
 type = "fs"                      # "s3" for a bucket of S3 or a compatible service
-root = "./data/bucket"
+# root = "./data/bucket"         # fs: the directory; s3: a prefix in the bucket
 # bucket = "recordings"          # s3: these and the credentials; see docs/configuration.md
 # region = "us-east-1"
 # endpoint = "http://localhost:9000"

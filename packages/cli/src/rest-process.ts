@@ -1,9 +1,6 @@
 /** The third child of `weir up`: broker, uploader, indexer and gateway in one process. */
 import { splitListen } from '@weir/contracts';
-import { openGateway } from '@weir/gateway';
-import { openIndexer } from '@weir/indexer';
 import { brokerUsers, run, startBroker, startService } from '@weir/runtime';
-import { openUploader } from '@weir/uploader';
 
 await run('rest', async (scope, signal, shell) => {
   const start = await startService('rest', shell);
@@ -13,9 +10,15 @@ await run('rest', async (scope, signal, shell) => {
     const listen = splitListen(config.broker.listen);
     scope.use(await startBroker({ listen, users, log: log.child({ part: 'broker' }), onFailure: shell.fail }));
   }
+  // Loaded behind the broker, for which the edge node waits.
+  const [{ openIndexer }, { openUploader }, { openGateway }] = await Promise.all([
+    import('@weir/indexer'),
+    import('@weir/uploader'),
+    import('@weir/gateway'),
+  ]);
   const deps = { ...start, scope, signal };
   await openIndexer({ ...deps, log: log.child({ part: 'indexer' }) });
-  await openUploader({ ...deps, log: log.child({ part: 'uploader' }) });
+  await openUploader({ ...deps, log: log.child({ part: 'uploader' }), failed: shell.fail });
   const gateway = await openGateway({ ...deps, log: log.child({ part: 'gateway' }) });
   shell.ready({ gatewayPort: gateway.port });
 });

@@ -16,9 +16,10 @@ import {
   stopKind,
   WeirError,
 } from '@weir/runtime';
-import { banner } from './banner.ts';
+import { banner, hostOf } from './banner.ts';
 import { writeFirstConfig } from './config-file.ts';
 import { prepareDataDirectory } from './first-start.ts';
+import { untilJoined } from './readiness.ts';
 
 const entryOf = (module: string): string => fileURLToPath(import.meta.resolve(module));
 
@@ -43,7 +44,7 @@ export const up = (args: readonly string[]): Promise<void> =>
       const config = readWeirConfig(line, (text) => process.stderr.write(`weir: ${text}\n`));
       const log = serviceLog('up', config);
       shell.useLog(log);
-      const { password } = await prepareDataDirectory(config);
+      const { secrets, password } = await prepareDataDirectory(config);
       const { rest, node, recorder } = children(args);
       const supervisor = await startSupervisor({
         groups: [[rest, node, recorder]],
@@ -57,6 +58,7 @@ export const up = (args: readonly string[]): Promise<void> =>
         gatewayPort: Number(supervisor.info('rest').gatewayPort),
         nodePort: Number(supervisor.info('edge-node').httpPort),
       };
+      await untilJoined(`http://${hostOf(config.gateway.listen)}:${addresses.gatewayPort}`, secrets.apiToken, signal);
       if (isFirst) process.stdout.write(`weir: wrote ${resolve(file)}\n`);
       process.stdout.write(banner(config, addresses, password, join(secretsDirectory(config), 'api-token')));
       shell.ready({ ...addresses });

@@ -14,10 +14,14 @@ const recording = { recording_id: 'r', record: 1, record_dir: 's/1', start_ms: 1
 const resume = {
   track: 'video',
   epoch: 'e',
+  publishedAtMs: 1.5,
   ordinal: 9,
   rtpTimestamp: 90_000,
   sequence: 65_535,
   decodeTime: 3000,
+  part: 7,
+  segment: 2,
+  period: 1,
   clock: { rtp: 1, ntpMs: null, wallMs: 2.5 },
 };
 

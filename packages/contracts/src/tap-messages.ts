@@ -38,11 +38,15 @@ export const publication = z.object({
 export const resumePoint = z.object({
   track: trackKind,
   epoch: id,
+  publishedAtMs: z.number(),
   ordinal,
-  rtpTimestamp: z.int().min(0),
+  rtpTimestamp: z.int().min(0).nullable(),
   sequence: z.int().min(0).max(65_535),
-  decodeTime: z.number().min(0),
-  clock: z.object({ rtp: z.int(), ntpMs: z.number().nullable(), wallMs: z.number() }),
+  decodeTime: z.int().min(0),
+  part: z.int().min(0),
+  segment: z.int().min(0),
+  period: z.int().min(0),
+  clock: z.object({ rtp: z.int(), ntpMs: z.number().nullable(), wallMs: z.number() }).nullable(),
 });
 
 /** A recording that a recorder's ledger remembers as ordered and not ended. */

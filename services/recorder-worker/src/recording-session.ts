@@ -13,7 +13,7 @@ import type { RecordingDeps } from './recording-deps.ts';
 import { type OutputSink, openOutputSink } from './recording-outputs.ts';
 import type { Recovered } from './recovery.ts';
 import { ringFeed } from './ring-feed.ts';
-import { durableOrdinal, placeOf, type RingPlace, wirePoints } from './ring-place.ts';
+import { durableOrdinal, placeOf, type RingPlace } from './ring-place.ts';
 
 /** Why a recording ended. */
 export type EndCause = NonNullable<RecordingRow['end_cause']>;
@@ -194,8 +194,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     heartbeat: () => {
       if (isOver || !feed.isConnected) return;
       const points = core.resumePoints();
-      const resume = wirePoints(points);
-      connection.send({ kind: 'heartbeat', durable_ordinal: durableOrdinal(points), resume });
+      connection.send({ kind: 'heartbeat', durable_ordinal: durableOrdinal(points), resume: [...points] });
     },
     finish,
     suspend: guarded(() => {

@@ -1,4 +1,4 @@
-import type { ResumePoint as WirePoint, Publication as WirePublication } from '@weir/contracts';
+import type { Publication as WirePublication } from '@weir/contracts';
 import type { Publication, ResumePoint } from '@weir/media';
 
 /** A place in a ring to begin at. */
@@ -14,14 +14,6 @@ export const placeOf = (points: readonly ResumePoint[]): RingPlace | null => {
   const ordinals = points.filter(({ epoch }) => epoch === newest.epoch).map(({ ordinal }) => ordinal);
   return { epoch: newest.epoch, ordinal: Math.min(...ordinals) };
 };
-
-/** A resume point as a heartbeat carries it; nothing of a track that has no media yet. */
-export const wirePoints = (points: readonly ResumePoint[]): WirePoint[] =>
-  points.flatMap(({ track, epoch, ordinal, rtpTimestamp, sequence, decodeTime, clock }) =>
-    rtpTimestamp === null || clock === null
-      ? []
-      : [{ track, epoch, ordinal, rtpTimestamp, sequence, decodeTime, clock }],
-  );
 
 /** The lowest ordinal that is not durable; 0 while nothing is. */
 export const durableOrdinal = (points: readonly ResumePoint[]): number =>
