@@ -51,6 +51,7 @@ export const createLog = (name: string, options: LogOptions = {}): Log => {
   const show = pretty.prettyFactory({
     colorize: isTerminal(destination),
     ignore: 'pid,hostname',
+    singleLine: true,
     translateTime: 'SYS:HH:MM:ss.l',
   });
   const sink = destination ?? process.stdout;
