@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { WeirError } from './errors.ts';
 import { type HttpOptions, type HttpServer, openHttp } from './http.ts';
-import { silentLog } from './log.ts';
+import { createLog, silentLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 
 const opened: HttpServer[] = [];
@@ -168,4 +168,65 @@ test('closes in bounded time although a client keeps its answer open', async () 
   socket.on('error', () => undefined);
   await server[Symbol.asyncDispose]();
   await closed;
+});
+
+const say = (port: number, text: string): Promise<string> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    let heard = '';
+    socket.on('data', (chunk) => {
+      heard += chunk.toString();
+    });
+    socket.on('error', () => undefined).on('close', () => resolve(heard));
+  });
+
+test.each([
+  ['is no HTTP', 'what is this\r\n\r\n', 400],
+  ['has a header that is too long', `GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
+])('answers what %s with a problem document, and closes the connection', async (_name, text, status) => {
+  const { port } = await open().listen();
+  const [head = '', body = ''] = (await say(port, text)).split('\r\n\r\n');
+  expect(head.split('\r\n')[0]).toMatch(`HTTP/1.1 ${status} `);
+  expect(head).toContain('Content-Type: application/problem+json');
+  expect(JSON.parse(body)).toMatchObject({ code: 'invalid_request', status });
+});
+
+test('closes at once although clients hold connections open in advance or after an answer', async () => {
+  const server = open({ closeTimeoutMs: 60_000 });
+  const { port } = await server.listen();
+  const dialled = Promise.withResolvers<void>();
+  server.app.server.once('connection', () => dialled.resolve());
+  const silent = connect(port, '127.0.0.1');
+  await dialled.promise;
+  const used = connect(port, '127.0.0.1');
+  used.write('GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n');
+  await new Promise((resolve) => used.once('data', resolve));
+  const closed = [silent, used].map((socket) => new Promise((resolve) => socket.resume().once('close', resolve)));
+  await server[Symbol.asyncDispose]();
+  await Promise.all(closed);
+});
+
+test('answers what still runs when it closes, and then closes that connection too', async () => {
+  const server = open({ closeTimeoutMs: 60_000 });
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<string>();
+  server.app.get('/slow', async () => {
+    asked.resolve();
+    return answer.promise;
+  });
+  const { port } = await server.listen();
+  const heard = say(port, 'GET /slow HTTP/1.1\r\nhost: a\r\n\r\n');
+  await asked.promise;
+  const closed = server[Symbol.asyncDispose]();
+  answer.resolve('late but there');
+  expect(await heard).toContain('late but there');
+  await closed;
+});
+
+test('tells the log no query, where a signed URL has its signature', async () => {
+  const lines: string[] = [];
+  const log = createLog('test', { level: 'debug', format: 'json', destination: { write: (line) => lines.push(line) } });
+  await open({ log }).app.inject('/api/record/cam?signature=hush');
+  expect(lines.some((line) => line.includes('/api/record/cam'))).toBe(true);
+  expect(lines.join('')).not.toContain('hush');
 });

@@ -17,6 +17,7 @@ import fastify, {
 import type { ErrorCode } from './error-codes.ts';
 import { listenError, problem, problemMediaType, WeirError } from './errors.ts';
 import { type Check, readiness } from './health.ts';
+import { refuseMalformed, watchConnections } from './http-connections.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { openApi, type RouteDescription } from './openapi.ts';
@@ -71,6 +72,9 @@ export type HttpServer = AsyncDisposable & {
   /** Adds a check to `/readyz`. */
   addCheck(name: string, check: Check): void;
 };
+
+// Whoever sends a request in drops must not hold a connection for ever; a slow upload never falls silent for so long.
+const silentConnectionMs = 120_000;
 
 const sdpTypes = ['application/sdp', 'application/trickle-ice-sdpfrag'];
 const allMethods = ['DELETE', 'GET', 'PATCH', 'POST', 'PUT'] as const;
@@ -186,6 +190,8 @@ const buildApp = ({ log, bodyLimit = 1_048_576 }: HttpOptions): HttpApp =>
     forceCloseConnections: 'idle',
     // The framework's own 503 is no problem document; what comes in on an open connection is still answered.
     return503OnClosing: false,
+    connectionTimeout: silentConnectionMs,
+    clientErrorHandler: refuseMalformed,
     frameworkErrors: onError as never,
     routerOptions: { maxParamLength: 512 },
   }).withTypeProvider<ZodTypeProvider>();
@@ -212,6 +218,7 @@ const addOwnRoutes = (
 export const openHttp = (options: HttpOptions): HttpServer => {
   const { name, listen, cors = false, textTypes = sdpTypes, closeTimeoutMs = 3_000 } = options;
   const app = buildApp(options);
+  const connections = watchConnections(app.server);
   const checks: Record<string, Check> = { ...options.checks };
   const routes = collectRoutes(app);
   app.setValidatorCompiler(zodValidator as never);
@@ -219,8 +226,10 @@ export const openHttp = (options: HttpOptions): HttpServer => {
   app.setErrorHandler(onError);
   parseBodies(app, textTypes);
   app.addHook('onResponse', async (request, reply) => {
-    const { method, url } = request;
-    request.log.debug({ method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
+    // The query of a signed URL is a credential.
+    const [path] = request.url.split('?', 1);
+    const { method } = request;
+    request.log.debug({ method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
   if (cors) answerCors(app);
   refuseUnknown(app, routes);
@@ -243,6 +252,7 @@ export const openHttp = (options: HttpOptions): HttpServer => {
     async [Symbol.asyncDispose]() {
       // Long answers (server-sent events, downloads) would hold the close for as long as a client likes.
       const timer = setTimeout(() => app.server.closeAllConnections(), closeTimeoutMs);
+      connections.closeWhenIdle();
       try {
         await app.close();
       } finally {
