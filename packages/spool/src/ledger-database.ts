@@ -13,6 +13,8 @@ export type LedgerDatabase = {
   newId: () => string;
   /** Runs `work` in one immediate transaction, durable when it returns; an error rolls all of it back. */
   transaction<T>(work: () => T): T;
+  /** Runs reads that all see the ledger of one moment, without keeping anybody from writing. */
+  snapshot<T>(work: () => T): T;
   /** Takes the next stamp, max(now in µs, last + 1); only inside a transaction, once for each row changed. */
   nextStamp(): number;
   lastStamp(): number;
@@ -61,11 +63,11 @@ const isDamage = (error: unknown): boolean => {
   return typeof code === 'number' && [11, 26].includes(code & 0xff);
 };
 
-const useTransactions = (db: DatabaseSync) => {
+const useTransactions = (db: DatabaseSync): Pick<LedgerDatabase, 'transaction' | 'snapshot'> => {
   let isInside = false;
-  return <T>(work: () => T): T => {
+  const inside = <T>(begin: string, work: () => T): T => {
     if (isInside) return work();
-    db.exec('begin immediate');
+    db.exec(begin);
     isInside = true;
     try {
       const result = work();
@@ -78,6 +80,10 @@ const useTransactions = (db: DatabaseSync) => {
     } finally {
       isInside = false;
     }
+  };
+  return {
+    transaction: (work) => inside('begin immediate', work),
+    snapshot: (work) => inside('begin', work),
   };
 };
 
@@ -110,7 +116,7 @@ const withStamps = (db: DatabaseSync, spoolId: string, { now, newId }: SpoolCloc
     spoolId,
     now,
     newId,
-    transaction: useTransactions(db),
+    ...useTransactions(db),
     nextStamp: () => (take.get(Math.floor(now() * 1000)) as { last_stamp: number }).last_stamp,
     lastStamp: () => (last.get() as { last_stamp: number }).last_stamp,
     close: () => db.close(),

@@ -109,7 +109,7 @@ export type LedgerRows = {
 };
 
 /** Prepares the reading of rows. */
-export const ledgerRows = ({ db }: LedgerDatabase): LedgerRows => {
+export const ledgerRows = ({ db, snapshot }: Pick<LedgerDatabase, 'db' | 'snapshot'>): LedgerRows => {
   const after = (table: string) =>
     db.prepare(`select * from ${table} where stamp > ? order by stamp limit ?`) as { all(...v: number[]): unknown };
   const [recordings, inits, segments, gaps] = ['recordings', 'inits', 'segments', 'gaps'].map(after);
@@ -128,15 +128,18 @@ export const ledgerRows = ({ db }: LedgerDatabase): LedgerRows => {
   const all = <R>(statement: { all(...v: number[]): unknown } | undefined, ...values: number[]) =>
     (statement?.all(...values) ?? []) as R[];
   return {
+    // Of one moment: a row committed between two of these reads would be below the last stamp and never travel.
     rowsAfter: (stamp, limit) =>
-      [
-        ...all<RecordingRecord>(recordings, stamp, limit).map(recordingRowOf),
-        ...all<InitRecord>(inits, stamp, limit).map(initRowOf),
-        ...all<SegmentRecord>(segments, stamp, limit).map(segmentRow),
-        ...all<GapRecord>(gaps, stamp, limit).map(gapRowOf),
-      ]
-        .sort((a, b) => a.stamp - b.stamp)
-        .slice(0, limit),
+      snapshot(() =>
+        [
+          ...all<RecordingRecord>(recordings, stamp, limit).map(recordingRowOf),
+          ...all<InitRecord>(inits, stamp, limit).map(initRowOf),
+          ...all<SegmentRecord>(segments, stamp, limit).map(segmentRow),
+          ...all<GapRecord>(gaps, stamp, limit).map(gapRowOf),
+        ]
+          .sort((a, b) => a.stamp - b.stamp)
+          .slice(0, limit),
+      ),
     recording: (id) => recording.get(id) as RecordingRecord | undefined,
     inits: (id) => (initsOf.all(id) as InitRecord[]).map(initRowOf),
     segments: (id) => joinTracks(segmentsOf.all(id) as (SegmentRecord & SegmentTrack)[]),

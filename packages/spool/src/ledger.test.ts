@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import { ledgerRow } from '@weir/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { openLedgerDatabase } from './ledger-database.ts';
+import { ledgerRows } from './ledger-rows.ts';
 import { openTestSpool, startTestRecording, storeTestInits, testInit, testSegment } from './spool-fixture.ts';
 
 const stampsOf = (rows: readonly { stamp: number }[]) => rows.map(({ stamp }) => stamp);
@@ -77,6 +80,37 @@ describe('stamps', () => {
       paged.push(...page);
     }
     expect(paged).toEqual(all);
+  });
+
+  test('a page is of one moment: a row that is committed while it is read is on it, or on the next', () => {
+    using t = openTestSpool();
+    const id = startTestRecording(t.spool, 'cam-1');
+    const before = t.spool.lastStamp();
+    const newId = () => 'unused';
+    const { db, snapshot, close } = openLedgerDatabase(join(t.dir, 'ledger.db'), { now: Date.now, newId }, false);
+    let isCommitted = false;
+    // The recorder commits after the page's recordings are read and before its segments are.
+    const interleaved = {
+      snapshot,
+      db: {
+        prepare: (sql: string) => {
+          const statement = db.prepare(sql);
+          if (!sql.startsWith('select * from recordings where stamp')) return statement;
+          const all = (...values: number[]) => {
+            const found = statement.all(...values);
+            if (!isCommitted) t.spool.closeSegment(id, testSegment(1, t.clock.ms - 1500));
+            isCommitted = true;
+            return found;
+          };
+          return { all };
+        },
+      } as unknown as typeof db,
+    };
+    const rows = ledgerRows(interleaved);
+    const first = rows.rowsAfter(before, 10);
+    const second = rows.rowsAfter(first.at(-1)?.stamp ?? before, 10);
+    close();
+    expect([...first, ...second].map(({ kind }) => kind)).toEqual(['recording', 'segment']);
   });
 
   test('a changed row travels again', () => {

@@ -70,8 +70,8 @@ export const manifestLedger = (ledger: LedgerDatabase, rows: LedgerRows): Manife
     };
   };
   return {
-    // One read transaction, so that version and rows are of the same moment.
-    manifestOf: (recordingId, scope) => ledger.transaction(() => read(recordingId, scope)),
+    // Version and rows are of the same moment.
+    manifestOf: (recordingId, scope) => ledger.snapshot(() => read(recordingId, scope)),
     manifestsDue: (limit) => ids(manifests.all(limit)),
     markManifestStored: (recordingId, version) => void manifestPut.run(version, recordingId),
     documentsDue: (limit) => ids(documents.all(limit)),
