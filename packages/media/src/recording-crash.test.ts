@@ -160,6 +160,32 @@ describe('a recorder that dies', () => {
     );
   });
 
+  test('goes on where a track of the publication before is absent, and what the ring still has of it is not written twice', () => {
+    const first = numbered(streamOf({ video: frames.slice(0, 120), audio: sound.slice(0, 200) }));
+    const next = first.at(-1)!.ordinal + 1;
+    const secondMs = startMs + 6000;
+    const picture = streamOf({ video: frames.slice(120), sequence: 7, rtp: 9, fromMs: secondMs });
+    const second = numbered(picture, next);
+    const ended: RecordingInput = { kind: 'ended', ordinal: next, atMs: startMs + 4100 };
+    const again: RecordingInput = { kind: 'publication', publication: publicationOf(['video'], next, secondMs) };
+    const inputs = [publish, ...first, ended, again];
+    const expected = timesOf(record([...inputs, ...second, finish]).files, 'video');
+    for (const dies of [100, 200, 300]) {
+      const before = record([...inputs, ...second.slice(0, dies)]);
+      const { files } = before;
+      const resume = recover(files, before.outputs);
+      const [video, audio] = resume?.tracks ?? [];
+      expect(audio?.point.publishedAtMs).toBe(startMs);
+      // The ring is trimmed behind the watermark, back to some packets before it.
+      const held = video!.point.ordinal - 20;
+      const hole: RecordingInput = { kind: 'hole', from: audio!.point.ordinal, to: held };
+      const replayed = second.filter(({ ordinal }) => ordinal >= held);
+      const after = record([again, hole, ...replayed, finish], { resume }, files);
+      expect(of(after.outputs, 'gap')).toEqual([]);
+      expect(timesOf(files, 'video')).toEqual(expected);
+    }
+  });
+
   test('when the ring no longer has what follows, closes the open segment with a gap and begins at a key frame', () => {
     const dies = packets.findIndex(({ arrivalMs }) => arrivalMs - startMs >= 2600);
     const returns = packets.findIndex(({ arrivalMs }) => arrivalMs - startMs >= 4500);

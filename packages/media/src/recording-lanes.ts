@@ -1,7 +1,7 @@
 import { codecs, type PublishedTrack, type TrackKind } from './codecs.ts';
 import { endMsOf, type Lane, type LaneFiles, noteDurable, openLane } from './lane.ts';
-import type { Publication, RecordingCounters, RecordingResume } from './recording-messages.ts';
-import { resumedLaneFiles } from './recording-resume.ts';
+import type { Publication, RecordingCounters, RecordingResume, ResumedTrack } from './recording-messages.ts';
+import { resumedLaneFiles, standingTracks } from './recording-resume.ts';
 import type { RecordingState } from './recording-state.ts';
 import type { ResumePoint } from './resume-point.ts';
 
@@ -16,6 +16,7 @@ export type RecordingLanes = {
   /** Opens its lanes where they stood before the restart. */
   resume: (publication: Publication) => void;
   resumedEpoch: () => string | null;
+  /** The lowest ordinal that the restart left awaited, 0 when no track has a place. */
   lowestResumed: () => number;
   noteDurable: (part: number) => void;
   receiverCounters: () => ReceiverCounters;
@@ -23,10 +24,11 @@ export type RecordingLanes = {
 
 /** Makes the opener of a recording's lanes, on its shared state. */
 export const recordingLanes = (state: RecordingState, resume: RecordingResume | null): RecordingLanes => {
-  const track = (kind: TrackKind) => resume?.tracks.find(({ point }) => point.track === kind);
+  const standing = standingTracks(resume);
+  const found = resume?.tracks ?? [];
   const files: Record<TrackKind, LaneFiles> = {
-    video: resumedLaneFiles(track('video')),
-    audio: resumedLaneFiles(track('audio')),
+    video: resumedLaneFiles(found.find(({ point }) => point.track === 'video')),
+    audio: resumedLaneFiles(found.find(({ point }) => point.track === 'audio')),
   };
   const retired: ReceiverCounters = { late: 0, lost: 0, malformed: 0, droppedUnits: 0 };
   const { limits } = state;
@@ -52,7 +54,7 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
       state.say({ kind: 'refused-track', track: kind, codec: published.codec, reason: reason ?? 'unknown codec' });
       return;
     }
-    const start = resumes ? (track(kind) ?? null) : null;
+    const start = resumes ? (standing.find(({ point }) => point.track === kind) ?? null) : null;
     const lane = openLane(publication, published, codec, files[kind], start, needs);
     lane.dropBelow = Math.max(lane.dropBelow, publication.ordinal);
     state.lanes[kind] = lane;
@@ -63,21 +65,17 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
     for (const published of publication.tracks) openTrack(publication, published, resumes);
   };
 
-  const points = resume?.tracks.map(({ point }) => point) ?? [];
+  const place = standing[0]?.point ?? null;
 
   return {
     open: (publication) => open(publication, false),
-    continues: (publication) =>
-      points.length > 0 &&
-      points.every(
-        ({ epoch, publishedAtMs }) => epoch === publication.epoch && publishedAtMs === publication.startedAtMs,
-      ),
+    continues: ({ epoch, startedAtMs }) => place?.epoch === epoch && place.publishedAtMs === startedAtMs,
     resume: (publication) => {
       open(publication, true);
-      joinOpenSegments(state, resume);
+      joinOpenSegments(state, standing);
     },
-    resumedEpoch: () => points[0]?.epoch ?? null,
-    lowestResumed: () => Math.min(...points.map(({ ordinal }) => ordinal)),
+    resumedEpoch: () => place?.epoch ?? null,
+    lowestResumed: () => (place === null ? 0 : Math.min(...standing.map(({ point }) => point.ordinal))),
     noteDurable: (part) => {
       noteDurable(files.video, part);
       noteDurable(files.audio, part);
@@ -109,10 +107,10 @@ const addCounters = (sum: ReceiverCounters, lane: Lane): void => {
 };
 
 /** Lets the resumed lanes go on in the segments that were open, and sets the clocks by them. */
-const joinOpenSegments = (state: RecordingState, resume: RecordingResume | null): void => {
+const joinOpenSegments = (state: RecordingState, standing: readonly ResumedTrack[]): void => {
   const newest = state.segments.newest();
   if (newest !== null) state.phase = { kind: 'running' };
-  for (const { point, open } of resume?.tracks ?? []) {
+  for (const { point, open } of standing) {
     const lane = state.lanes[point.track];
     if (lane === undefined) continue;
     lane.segment = open?.segment ?? (hasWritten(point) ? (state.segments.oldest()?.number ?? 0) : 0);

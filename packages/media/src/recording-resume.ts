@@ -55,6 +55,16 @@ const latestPoint = (points: readonly ResumePoint[]): ResumePoint | null =>
 const isLater = (a: ResumePoint, b: ResumePoint): boolean =>
   a.publishedAtMs !== b.publishedAtMs ? a.publishedAtMs > b.publishedAtMs : a.ordinal > b.ordinal;
 
+/**
+ * The tracks of the publication in which the recording stood. One that an earlier publication had and this one has not
+ * given yet keeps its files, but has no place in the ring to go on from.
+ */
+export const standingTracks = (resume: RecordingResume | null): ResumedTrack[] => {
+  const tracks = resume?.tracks ?? [];
+  const newest = latestPoint(tracks.map(({ point }) => point));
+  return tracks.filter(({ point }) => point.epoch === newest?.epoch && point.publishedAtMs === newest.publishedAtMs);
+};
+
 /** The segments that were open at the restart. */
 export const resumedSegments = (resume: RecordingResume | null): OpenSegment[] => {
   const segments = new Map<number, OpenSegment>();

@@ -37,7 +37,7 @@ const videoPatienceMs = 200;
 export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const resume = options.resume ?? null;
   let out: RecordingOutput[] = [];
-  let newestOrdinal = resume === null ? -1 : Math.min(...resume.tracks.map(({ point }) => point.ordinal)) - 1;
+  let newestOrdinal: number;
   let current: Publication | null = null;
   let packets = 0;
   let refused = 0;
@@ -80,6 +80,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     samples: 0,
   };
   const opener = recordingLanes(state, resume);
+  newestOrdinal = opener.lowestResumed() - 1;
 
   const takeUnits = (lane: Lane, units: readonly AccessUnit[]): void => {
     if (units.length === 0) return;
