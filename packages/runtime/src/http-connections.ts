@@ -9,8 +9,8 @@ export type HttpConnections = {
 };
 
 /**
- * Watches a server's connections for its close. Node's own `closeIdleConnections` leaves open what has not sent a
- * request yet, as browsers open connections in advance, and what becomes idle after it was called.
+ * Watches a server's connections for its close. Node's own `closeIdleConnections` leaves open what has sent half a
+ * request, and what becomes idle after it was called, such as an event stream that ends late.
  */
 export const watchConnections = (server: Server): HttpConnections => {
   const running = new Map<Socket, number>();

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -191,35 +192,35 @@ test.each([
   expect(JSON.parse(body)).toMatchObject({ code: 'invalid_request', status });
 });
 
-test('closes at once although clients hold connections open in advance or after an answer', async () => {
+test('closes at once although clients hold connections open, without a request or with half of one', async () => {
   const server = open({ closeTimeoutMs: 60_000 });
   const { port } = await server.listen();
-  const dialled = Promise.withResolvers<void>();
-  server.app.server.once('connection', () => dialled.resolve());
+  const arrived = Promise.withResolvers<void>();
+  server.app.server.on('connection', (socket) => socket.once('data', () => arrived.resolve()));
   const silent = connect(port, '127.0.0.1');
-  await dialled.promise;
-  const used = connect(port, '127.0.0.1');
-  used.write('GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n');
-  await new Promise((resolve) => used.once('data', resolve));
-  const closed = [silent, used].map((socket) => new Promise((resolve) => socket.resume().once('close', resolve)));
+  const hesitant = connect(port, '127.0.0.1', () => hesitant.write('GET /healthz HT'));
+  const closed = [silent, hesitant].map((socket) => new Promise((resolve) => socket.resume().once('close', resolve)));
+  await arrived.promise;
   await server[Symbol.asyncDispose]();
   await Promise.all(closed);
 });
 
-test('answers what still runs when it closes, and then closes that connection too', async () => {
+test('sends a running event stream to its end when it closes, and then closes that connection too', async () => {
   const server = open({ closeTimeoutMs: 60_000 });
-  const asked = Promise.withResolvers<void>();
-  const answer = Promise.withResolvers<string>();
-  server.app.get('/slow', async () => {
-    asked.resolve();
-    return answer.promise;
+  const started = Promise.withResolvers<ServerResponse>();
+  server.app.get('/events', (_request, reply) => {
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream' });
+    reply.raw.write('data: first\n\n');
+    started.resolve(reply.raw);
+    reply.hijack();
   });
   const { port } = await server.listen();
-  const heard = say(port, 'GET /slow HTTP/1.1\r\nhost: a\r\n\r\n');
-  await asked.promise;
+  const heard = say(port, 'GET /events HTTP/1.1\r\nhost: a\r\n\r\n');
+  const response = await started.promise;
   const closed = server[Symbol.asyncDispose]();
-  answer.resolve('late but there');
-  expect(await heard).toContain('late but there');
+  await new Promise((resolve) => setImmediate(resolve));
+  response.end('data: last\n\n');
+  expect(await heard).toContain('data: last');
   await closed;
 });
 
