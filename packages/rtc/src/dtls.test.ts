@@ -102,7 +102,22 @@ describe('once connected', () => {
     const joined = join({});
     await vi.waitFor(() => expect(joined.seen.connected).toBeDefined());
     await vi.waitFor(() => expect(joined.client.connected).toBe(true));
-    return joined;
+    /** A record of the client, encrypted as in the epoch behind its Finished. */
+    const encrypt = ({ type, sequence, fragment }: { type: number; sequence: number; fragment: Buffer }): Buffer => {
+      const packet = {
+        recordLayerHeader: {
+          contentType: type,
+          protocolVersion: { major: 254, minor: 253 },
+          epoch: 1,
+          sequenceNumber: sequence,
+          contentLen: fragment.length,
+        },
+        fragment,
+      } as Parameters<typeof joined.client.cipher.encryptPacket>[0];
+      const { fragment: encrypted } = joined.client.cipher.encryptPacket(packet);
+      return encodeDtlsRecord({ type, epoch: 1, sequence, fragment: encrypted });
+    };
+    return { ...joined, encrypt };
   };
 
   test('plain alerts, a plain ClientHello and rubbish change nothing', async () => {
@@ -121,21 +136,39 @@ describe('once connected', () => {
   });
 
   test('an authentic close_notify closes', async () => {
-    const { client, server, seen } = await connect();
-    const record = { type: 21, epoch: 1, sequence: 500, fragment: Buffer.from([1, 0]) };
-    const packet = {
-      recordLayerHeader: {
-        contentType: 21,
-        protocolVersion: { major: 254, minor: 253 },
-        epoch: 1,
-        sequenceNumber: 500,
-        contentLen: 2,
-      },
-      fragment: record.fragment,
-    };
-    const { fragment } = client.cipher.encryptPacket(packet as Parameters<typeof client.cipher.encryptPacket>[0]);
-    server.receive(encodeDtlsRecord({ ...record, fragment }));
+    const { server, seen, encrypt } = await connect();
+    server.receive(encrypt({ type: 21, sequence: 500, fragment: Buffer.from([1, 0]) }));
     expect(seen.closed).toEqual(['closed', 'close_notify']);
+  });
+
+  test('an authentic ClientHello, which would begin a renegotiation, changes nothing', async () => {
+    const { server, sent, seen, encrypt } = await connect();
+    const body = Buffer.concat([Buffer.from([254, 253]), Buffer.alloc(32), Buffer.from([0, 0, 0, 2, 192, 43, 1, 0])]);
+    const header = Buffer.from([1, 0, 0, body.length, 0, 9, 0, 0, 0, 0, 0, body.length]);
+    const before = sent.length;
+    server.receive(encrypt({ type: 22, sequence: 500, fragment: Buffer.concat([header, body]) }));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent.length).toBe(before);
+    server.receive(encrypt({ type: 21, sequence: 501, fragment: Buffer.from([1, 0]) }));
+    expect(seen.closed).toEqual(['closed', 'close_notify']);
+  });
+
+  test('a repeated Finished is answered with ours again, but not for ever', async () => {
+    const { client, server, sent, encrypt } = await connect();
+    const finished = client.dtls.sortedHandshakeCache.find(
+      ({ msg_type: type, fragment }) => type === 20 && fragment.length > 0,
+    );
+    if (finished === undefined) throw new Error('the client sent no Finished');
+    const before = sent.length;
+    server.receive(encrypt({ type: 22, sequence: 500, fragment: finished.serialize() }));
+    await vi.waitFor(() => expect(sent.length).toBe(before + 2));
+    for (let count = 0; count < 1000; count++) {
+      server.receive(encrypt({ type: 22, sequence: 501 + count, fragment: finished.serialize() }));
+    }
+    // Our two records for each that is answered; the handshake has used up a few of the 300.
+    await vi.waitFor(() => expect(sent.length).toBeGreaterThan(before + 500));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(sent.length).toBeLessThan(before + 600);
   });
 
   test('our close is told to the peer, once', async () => {

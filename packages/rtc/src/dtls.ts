@@ -41,6 +41,8 @@ const aeadAes128Gcm = 7;
 const mostHandshakeDatagrams = 300;
 const longestHandshakeMessage = 16 * 1024;
 const handshakeType = { certificateVerify: 15, finished: 20 } as const;
+/** Header and verify_data of a Finished that is not fragmented (RFC 6347 §4.2.2, RFC 5246 §7.4.9). */
+const finishedBytes = 12 + 12;
 /** The two SignatureAndHashAlgorithm values that werift's CertificateRequest asks for: RSA and ECDSA with SHA-256. */
 const acceptedSignatures: readonly number[] = [0x0401, 0x0403];
 
@@ -96,12 +98,13 @@ export const acceptDtls = (
     receive: (datagram) => {
       const records = parseDtlsRecords(datagram);
       if (state === 'closed' || records === null) return;
-      if (state === 'handshake' && ++datagrams > mostHandshakeDatagrams) return;
       if (state === 'connected' && records.some((record) => isClosingAlert(server, record))) {
         return stop('closed', 'close_notify');
       }
-      const wanted = records.filter((record) => isHandshakeStep(record, state === 'connected'));
-      if (wanted.length > 0) transport.onData(Buffer.concat(wanted.map((record) => record.bytes)), ['', 0]);
+      const isWanted = state === 'connected' ? isRepeatedFinished : isHandshakeStep;
+      const wanted = records.filter((record) => isWanted(record, server));
+      if (wanted.length === 0 || ++datagrams > mostHandshakeDatagrams) return;
+      transport.onData(Buffer.concat(wanted.map((record) => record.bytes)), ['', 0]);
     },
     close: () => {
       if (state === 'connected') send(closeNotify(server));
@@ -130,9 +133,7 @@ export const stopFlights = (socket: DtlsSocket): void => {
   Object.defineProperty(socket.dtls, 'flight', { get: () => Number.MAX_SAFE_INTEGER, set: () => {} });
 };
 
-// Connected, only the client's repeated Finished is of use: it is answered with ours again.
-const isHandshakeStep = (record: DtlsRecord, connected: boolean): boolean => {
-  if (connected) return record.type === dtlsContent.handshake && record.epoch > 0;
+const isHandshakeStep = (record: DtlsRecord): boolean => {
   if (record.type === dtlsContent.changeCipherSpec) return true;
   if (record.type !== dtlsContent.handshake) return false;
   return (
@@ -140,13 +141,24 @@ const isHandshakeStep = (record: DtlsRecord, connected: boolean): boolean => {
   );
 };
 
+// Connected, only the client's repeated Finished is of use: it is answered with ours again. An encrypted ClientHello
+// would make the library begin a renegotiation, which throws the keys away.
+const isRepeatedFinished = (record: DtlsRecord, server: Server): boolean => {
+  const message = record.type === dtlsContent.handshake ? decrypted(server, record) : null;
+  return message?.length === finishedBytes && message.readUInt8(0) === handshakeType.finished;
+};
+
 const isClosingAlert = (server: Server, record: DtlsRecord): boolean => {
-  if (record.type !== dtlsContent.alert || record.epoch === 0) return false;
+  const alert = record.type === dtlsContent.alert ? decrypted(server, record) : null;
+  return alert?.length === 2 && (alert.readUInt8(0) === 2 || alert.readUInt8(1) === 0);
+};
+
+const decrypted = (server: Server, record: DtlsRecord): Buffer | null => {
+  if (record.epoch === 0) return null;
   try {
-    const alert = server.cipher.decryptPacket(toPlaintext(record));
-    return alert.length === 2 && (alert.readUInt8(0) === 2 || alert.readUInt8(1) === 0);
+    return server.cipher.decryptPacket(toPlaintext(record));
   } catch {
-    return false;
+    return null;
   }
 };
 
