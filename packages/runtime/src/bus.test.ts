@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Broker, startBroker } from './broker.ts';
 import type { BrokerUser } from './broker-messages.ts';
 import { type Bus, type BusOptions, connectBus } from './bus.ts';
-import { silentLog } from './log.ts';
+import { createLog, silentLog } from './log.ts';
 
 const log = silentLog();
 const everything: BrokerUser = { username: 'all', password: 'secret', publish: ['#'], subscribe: ['#'] };
@@ -153,6 +153,23 @@ test('starts without a broker unless one is required, and says in one line what 
   await expect(bus(real, { password: 'wrong' })).rejects.toMatchObject({ code: 'broker_refused' });
   await expect(bus(real, { username: 'nobody' })).rejects.toMatchObject({ code: 'broker_refused' });
   await expect(bus(real, { url: 'nonsense' })).rejects.toMatchObject({ code: 'config_invalid' });
+});
+
+test('a broker that starts together with its clients is no outage; one that stays away is told of', async () => {
+  const port = await freePort();
+  let nowMs = 0;
+  const told: { level: number; msg: string }[] = [];
+  const destination = { write: (line: string) => void told.push(JSON.parse(line)) };
+  const loud = createLog('test', { level: 'debug', format: 'json', destination });
+  const warnings = () => told.filter(({ level }) => level >= 40).map(({ msg }) => msg);
+  await bus(port, { required: false, log: loud, now: () => nowMs });
+  await vi.waitUntil(() => told.filter(({ msg }) => msg === 'broker not there yet').length > 1);
+  expect(warnings()).toEqual([]);
+  nowMs = 5_000;
+  await vi.waitUntil(() => warnings().length > 0);
+  expect(warnings()).toEqual(['broker not connected']);
+  await broker(port);
+  await vi.waitUntil(() => told.some(({ msg }) => msg === 'broker connected'));
 });
 
 test('drops what is too large, and survives a handler that throws', async () => {

@@ -34,6 +34,8 @@ export type BusOptions = {
   /** Most bytes of a payload; default 64 KiB. */
   maxPayloadBytes?: number;
   random?: () => number;
+  /** Milliseconds of a clock that never steps back. */
+  now?: () => number;
 };
 
 /** A connection that comes back by itself. */
@@ -52,6 +54,8 @@ export type Bus = AsyncDisposable & {
 
 const maxSocketBytes = 4 * 1024 * 1024;
 const firstAnswerMs = 1_000;
+// A broker that starts together with us is no outage; one that is away for longer is tried again, and told of, after it.
+const startMs = 5_000;
 
 const encode = (payload: Payload): Buffer => {
   if (Buffer.isBuffer(payload)) return payload;
@@ -109,19 +113,28 @@ const connectError = (error: unknown, url: string): WeirError => {
   return new WeirError('broker_unavailable', message, { cause: error });
 };
 
-const logChanges = (client: MqttClient, log: Log, url: string): void => {
+const logChanges = (client: MqttClient, log: Log, url: string, now: () => number): void => {
+  const startedAt = now();
   let last = '';
+  let isStarting = true;
   client.on('connect', () => {
     last = '';
+    isStarting = false;
     log.info({ broker: url }, 'broker connected');
   });
   client.on('error', (error) => {
-    const { message } = connectError(error, url);
+    const { message, code } = connectError(error, url);
+    isStarting &&= code === 'broker_unavailable' && now() - startedAt < startMs;
+    if (isStarting) {
+      log.debug({ broker: url, reason: message }, 'broker not there yet');
+      return;
+    }
     // The same reason again at each attempt would fill the log for days.
     log[message === last ? 'debug' : 'warn']({ broker: url, reason: message }, 'broker not connected');
     last = message;
   });
   client.on('offline', () => {
+    if (isStarting) return;
     if (last === '') log.warn({ broker: url }, 'broker connection lost');
     last ||= 'lost';
   });
@@ -172,6 +185,7 @@ const close = async (client: MqttClient, isIdle: () => boolean, giveUp: () => vo
  */
 export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const { log, queueLimit = 1_000, maxPayloadBytes = 65_536, random = Math.random } = options;
+  const { now = () => performance.now() } = options;
   const url = redactUrl(options.url);
   const counters: BusCounters = {
     published: 0,
@@ -188,7 +202,7 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const callbacks = new Set<() => void>();
   const delays = backoff({ baseMs: 500, capMs: 5_000, random });
   let settled = false;
-  logChanges(client, log, url);
+  logChanges(client, log, url, now);
   client.on('close', () => {
     settled = false;
     client.options.reconnectPeriod = Math.max(50, delays.next());
