@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { encodeObjectName, ledgerRow, type TrackKind } from '@weir/contracts';
 import { decodeChainBox, decodeInitSegment, isResumePoint, scanSegment } from '@weir/media';
 import { temporaryDirectory } from '@weir/testkit';
@@ -42,6 +43,17 @@ test('every row of its ledger is one that travels today, in the order of its sta
   expect(ledger.gaps(idOf(ledger, 'cam-1'))).toMatchObject([
     { cause: 'no_publisher', from_ms: 1_762_842_205_000, to_ms: 1_762_842_206_000 },
   ]);
+});
+
+test('opening it gives it the indexes that ledgers have had since', () => {
+  using directory = copyOfGolden();
+  openLedger(directory.path, clock)[Symbol.dispose]();
+  const db = new DatabaseSync(join(directory.path, 'ledger.db'), { readOnly: true });
+  const plan = db
+    .prepare(`explain query plan select 1 from segments where recording_id = ? and remote = 'stored'`)
+    .all('any');
+  db.close();
+  expect(plan).toMatchObject([{ detail: expect.stringContaining('segments_stored_of') }]);
 });
 
 test('its files are those of the rows, chained, and every part is whole with resume points', () => {

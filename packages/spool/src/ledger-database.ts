@@ -1,5 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { LEDGER_SCHEMA, LEDGER_VERSION } from './ledger-schema.ts';
+import { LEDGER_INDEXES, LEDGER_SCHEMA, LEDGER_VERSION } from './ledger-schema.ts';
 import { SpoolError } from './spool-error.ts';
 
 /** Time in wall milliseconds and new random ids, as arguments. */
@@ -50,6 +50,7 @@ const migrate = (db: DatabaseSync, spoolId: () => string): void => {
       db.prepare('insert into spool (only, spool_id, last_stamp) values (1, ?, 0)').run(spoolId());
       db.exec(`pragma user_version = ${LEDGER_VERSION}`);
     }
+    db.exec(LEDGER_INDEXES);
     db.exec('commit');
   } catch (error) {
     db.exec('rollback');

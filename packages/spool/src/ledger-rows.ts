@@ -70,14 +70,31 @@ const recordingRowOf = (row: RecordingRecord): RecordingRow => ({
 
 const initRowOf = ({ seq: _, ...row }: InitRecord): InitRow => ({ kind: 'init', ...row });
 
-const segmentRowOf = (
-  { seq: _, resume: __, key_frame, ...row }: SegmentRecord,
-  tracks: SegmentTrack[],
-): SegmentRow => ({
+// Column by column: a day's recording has tens of thousands, and to spread them costs more than to read them.
+const segmentRowOf = (row: SegmentRecord, tracks: SegmentTrack[]): SegmentRow => ({
   kind: 'segment',
-  ...row,
-  key_frame: key_frame === 1,
+  stamp: row.stamp,
+  recording_id: row.recording_id,
+  number: row.number,
+  period: row.period,
+  start_ms: row.start_ms,
+  duration_ms: row.duration_ms,
+  key_frame: row.key_frame === 1,
   tracks,
+  local: row.local,
+  remote: row.remote,
+  stored_stamp: row.stored_stamp,
+  refused_reason: row.refused_reason,
+});
+
+const trackOf = (row: SegmentTrack): SegmentTrack => ({
+  track: row.track,
+  base_time: row.base_time,
+  duration: row.duration,
+  timescale: row.timescale,
+  samples: row.samples,
+  bytes: row.bytes,
+  sha256: row.sha256,
 });
 
 const gapRowOf = ({ seq: _, withdrawn, ...row }: GapRecord): GapRow => ({
@@ -88,11 +105,10 @@ const gapRowOf = ({ seq: _, withdrawn, ...row }: GapRecord): GapRow => ({
 
 const joinTracks = (rows: (SegmentRecord & SegmentTrack)[]): SegmentRow[] => {
   const segments: SegmentRow[] = [];
-  for (const { track, base_time, duration, timescale, samples, bytes, sha256, ...segment } of rows) {
+  for (const row of rows) {
     const last = segments.at(-1);
-    const file = { track, base_time, duration, timescale, samples, bytes, sha256 };
-    if (last?.number === segment.number) last.tracks.push(file);
-    else segments.push(segmentRowOf(segment, [file]));
+    if (last?.number === row.number) last.tracks.push(trackOf(row));
+    else segments.push(segmentRowOf(row, [trackOf(row)]));
   }
   return segments;
 };
@@ -123,7 +139,7 @@ export const ledgerRows = ({ db, snapshot }: Pick<LedgerDatabase, 'db' | 'snapsh
   // 'video' before 'audio'
   const tracks = db.prepare(`select track, base_time, duration, timescale, samples, bytes, sha256
     from segment_tracks where segment = ? order by track desc`);
-  const tracksOf = (seq: number) => tracks.all(seq).map((row) => ({ ...row }) as SegmentTrack);
+  const tracksOf = (seq: number) => (tracks.all(seq) as SegmentTrack[]).map(trackOf);
   const segmentRow = (row: SegmentRecord) => segmentRowOf(row, tracksOf(row.seq));
   const all = <R>(statement: { all(...v: number[]): unknown } | undefined, ...values: number[]) =>
     (statement?.all(...values) ?? []) as R[];

@@ -160,3 +160,12 @@ export const LEDGER_SCHEMA = `
   ${contentTrigger('gaps', 'insert')}
   ${contentTrigger('gaps', 'update of stamp')}
 `;
+
+/**
+ * Indexes added since, made in older ledgers when they are opened. They change nothing that a program of the same
+ * version reads or writes, so they are no version of their own.
+ */
+export const LEDGER_INDEXES = `
+  -- What is asked of every recording whose manifest is due, however many segments of it wait.
+  create index if not exists segments_stored_of on segments (recording_id) where remote = 'stored';
+`;

@@ -34,18 +34,17 @@ export type ManifestLedger = {
 
 const HAS_STORED = `exists (select 1 from segments s where s.recording_id = r.recording_id and s.remote = 'stored')`;
 const INIT_STORED = `exists (select 1 from inits i where i.recording_id = r.recording_id and i.remote = 'stored')`;
-const PENDING = `(select count(*) from segments s where s.recording_id = r.recording_id
-  and s.remote = 'none' and s.local = 'present')`;
+const PENDING = `from segments s where s.recording_id = r.recording_id and s.remote = 'none' and s.local = 'present'`;
 
 /** Prepares the documents' side of the ledger. */
 export const manifestLedger = (ledger: LedgerDatabase, rows: LedgerRows): ManifestLedger => {
   const { db } = ledger;
-  const facts = db.prepare(`select ${PENDING} as pending, max(content_version, stamp) as version
+  const facts = db.prepare(`select (select count(*) ${PENDING}) as pending, max(content_version, stamp) as version
     from recordings r where recording_id = ?`);
   const manifests = db.prepare(`select recording_id from recordings r
     where manifest_version < content_version and ${HAS_STORED} order by content_version limit ?`);
   const documents = db.prepare(`select recording_id from recordings r
-    where document_version < content_version and status = 'ended' and ${INIT_STORED} and ${PENDING} = 0
+    where document_version < content_version and status = 'ended' and ${INIT_STORED} and not exists (select 1 ${PENDING})
     order by content_version limit ?`);
   const put = (column: string) =>
     db.prepare(`update recordings set ${column} = max(${column}, ?) where recording_id = ?`);
