@@ -30,6 +30,8 @@ test.each([
   ['an unknown key', { recorder: { auto_stream: [] } }],
   ['a number out of range', { recorder: { segment_seconds: 0 } }],
   ['an address without port', { http: { listen: '127.0.0.1' } }],
+  ['a port beyond 65535', { http: { listen: '127.0.0.1:65536' } }],
+  ['a public address without http', { gateway: { public: 'weir.example.org' } }],
   ['a string for a number', { recorder: { upload: { concurrency: '2' } } }],
   ['an alias with a slash', { net4mqtt: { alias: 'a/b' } }],
 ])('%s is refused', (_name, value) => {

@@ -6,13 +6,15 @@ import { z } from 'zod';
 import { ALIAS } from './names.ts';
 import { DEFAULT_TOPIC_PREFIX } from './topics.ts';
 
-const port = '[address]:port, port 0 for any free one';
+const port = 'address:port, port 0 for any free one';
 const listen = (text: string, use: string) =>
   z
     .string()
     .regex(/^(?:[^:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/, `must be address:port, such as 127.0.0.1:7777`)
+    .refine((value) => Number(value.slice(value.lastIndexOf(':') + 1)) <= 65_535, 'must have a port of at most 65535')
     .default(text)
     .describe(`${use} (${port})`);
+const baseUrl = () => z.string().regex(/^https?:\/\/[^\s/]/, 'must be a URL, such as https://weir.example.org');
 const seconds = (value: number, min = 0) => z.number().min(min).max(31_536_000).default(value);
 const secret = () => z.string().min(1).meta({ secret: true });
 
@@ -37,7 +39,7 @@ const storage = z.strictObject({
 
 const upload = z.strictObject({
   enabled: z.boolean().default(false).describe('true: put with URLs presigned by the gateway at liveman_url'),
-  liveman_url: z.string().default('http://127.0.0.1:8888').describe('base URL of the gateway'),
+  liveman_url: baseUrl().default('http://127.0.0.1:8888').describe('base URL of the gateway'),
   liveman_token: secret().optional().describe('bearer token for the gateway'),
   queue_path: z.string().optional().describe('accepted and unused: the queue is the ledger in the spool'),
   local_dir: z.string().default('./recordings').describe('the spool; ./data/spool under `weir up`'),
@@ -52,14 +54,14 @@ export const weirConfig = z.strictObject({
   http: z
     .strictObject({
       listen: listen('0.0.0.0:7777', "the node's HTTP API"),
-      public: z.string().optional().describe('base URL under which the gateway reaches this node'),
+      public: baseUrl().optional().describe('base URL under which the gateway reaches this node'),
       cors: z.boolean().default(false).describe('allow other origins'),
     })
     .prefault({}),
   gateway: z
     .strictObject({
       listen: listen('0.0.0.0:8888', "the gateway's HTTP API and page"),
-      public: z.string().optional().describe('base URL under which sites and viewers reach the gateway'),
+      public: baseUrl().optional().describe('base URL under which sites and viewers reach the gateway'),
       cors: z.boolean().default(false).describe('allow other origins'),
     })
     .prefault({}),
@@ -78,8 +80,8 @@ export const weirConfig = z.strictObject({
     .array(
       z.strictObject({
         urls: z.array(z.string()).min(1).describe('stun: or turn: URLs'),
-        username: z.string().optional(),
-        credential: secret().optional(),
+        username: z.string().optional().describe('turn: user name'),
+        credential: secret().optional().describe('turn: password'),
       }),
     )
     .default([])
@@ -106,12 +108,13 @@ export const weirConfig = z.strictObject({
       topic_prefix: z
         .string()
         .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/)
-        .default(DEFAULT_TOPIC_PREFIX),
+        .default(DEFAULT_TOPIC_PREFIX)
+        .describe('what all topics begin with; the same for all that work together'),
     })
     .prefault({}),
   broker: z
     .strictObject({
-      listen: listen('127.0.0.1:1883', 'the embedded broker of `weir up` and `weir cloud`'),
+      listen: listen('127.0.0.1:1883', 'the embedded broker of `weir up`'),
     })
     .prefault({}),
   auth: z
@@ -140,9 +143,9 @@ export const weirConfig = z.strictObject({
   nodes: z
     .array(
       z.strictObject({
-        alias: z.string().regex(ALIAS),
-        url: z.string(),
-        token: secret().optional(),
+        alias: z.string().regex(ALIAS).describe("the node's alias"),
+        url: baseUrl().describe("base URL of the node's HTTP API"),
+        token: secret().optional().describe('bearer token for the node; default: one that the gateway signs'),
         streams: z.array(z.string()).default(['*']).describe('stream patterns this node may have'),
       }),
     )

@@ -66,6 +66,17 @@ test('a frame over the bound is not made', () => {
 test('the hello line is taken off the stream, and bounded', () => {
   const push = lineReader(16);
   expect(push(Buffer.from('{"a":'))).toBeNull();
-  expect(push(Buffer.from('1}\nrest'))).toEqual({ line: '{"a":1}', rest: Uint8Array.from(Buffer.from('rest')) });
+  expect(push(Buffer.from('1}\nrest'))).toEqual({ line: '{"a":1}', rest: Buffer.from('rest') });
   expect(lineReader(4)(Buffer.from('12345'))).toBe('too-long');
+  expect(lineReader(4)(Buffer.from('1234\n'))).toMatchObject({ line: '1234' });
+});
+
+test('a hello line that comes byte by byte is the same line', () => {
+  const push = lineReader(1000);
+  const line = 'a hello with ümlauts';
+  const said = [...Buffer.from(`${line}\n`)].map((byte) => push(Uint8Array.of(byte)));
+  expect(said.pop()).toEqual({ line, rest: new Uint8Array(0) });
+  expect(new Set(said)).toEqual(new Set([null]));
+  const slow = lineReader(3);
+  expect([...'1234'].map((digit) => slow(Buffer.from(digit)))).toEqual([null, null, null, 'too-long']);
 });

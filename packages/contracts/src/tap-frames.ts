@@ -124,15 +124,19 @@ export const tapFrameDecoder = (): ((chunk: Uint8Array) => TapFrame[] | null) =>
 };
 
 /**
- * Takes the first line (without its newline) off a byte stream: `push` returns it with the bytes behind it once it is
- * complete, `null` before, and `'too-long'` when no newline comes within `maxBytes`.
+ * Takes the first line (without its newline) off a byte stream: returns it with the bytes behind it once it is complete,
+ * `null` before, and `'too-long'` when no newline comes within `maxBytes`. Each byte is looked at once, however it comes.
  */
 export const lineReader = (maxBytes: number) => {
-  let held: Uint8Array = new Uint8Array(0);
+  const held: Uint8Array[] = [];
+  let heldBytes = 0;
   return (chunk: Uint8Array): { line: string; rest: Uint8Array } | 'too-long' | null => {
-    held = concat([held, chunk], held.length + chunk.length);
-    const end = held.indexOf(10);
-    if (end > maxBytes || (end < 0 && held.length > maxBytes)) return 'too-long';
-    return end < 0 ? null : { line: new TextDecoder().decode(held.subarray(0, end)), rest: held.subarray(end + 1) };
+    const end = chunk.indexOf(10);
+    const lineBytes = heldBytes + (end < 0 ? chunk.length : end);
+    if (lineBytes > maxBytes) return 'too-long';
+    held.push(end < 0 ? chunk : chunk.subarray(0, end));
+    heldBytes = lineBytes;
+    if (end < 0) return null;
+    return { line: new TextDecoder().decode(concat(held, heldBytes)), rest: chunk.subarray(end + 1) };
   };
 };

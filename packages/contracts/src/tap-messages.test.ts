@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  MAX_TAP_LINE_BYTES,
   nodeCommand,
   nodeSignal,
   recorderMessage,
@@ -63,4 +64,19 @@ test.each([
   [nodeCommand, { kind: 'reboot', id: '1' }],
 ])('%# is refused', (schema, message) => {
   expect(schema.safeParse(message).success).toBe(false);
+});
+
+test('a recorder of two thousand streams with the longest names says its hello in one line', () => {
+  const stream = 's'.repeat(128);
+  const order = {
+    stream,
+    recording_id: 'f47ac10b-58cc-4372-a567-0e02b2c3d479',
+    record: 1_762_842_203,
+    record_dir: `${stream}/1762842203`,
+    ordered_ms: 1_762_842_203_123,
+  };
+  const orders = Array(2000).fill(order);
+  const hello = { weir_tap: 1, token: 't', process_id: 'p', use: 'control', spool, alias: 'a', capacity: 2000, orders };
+  expect(tapHello.safeParse(hello).success).toBe(true);
+  expect(JSON.stringify(hello).length).toBeLessThan(MAX_TAP_LINE_BYTES);
 });

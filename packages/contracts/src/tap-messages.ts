@@ -9,8 +9,8 @@ import { gapCause, trackKind } from './rows.ts';
 
 /** The protocol's version, in hello and welcome; another version is refused by name. */
 export const TAP_VERSION = 1;
-/** The longest hello, welcome or refusal line, in bytes. */
-export const MAX_TAP_LINE_BYTES = 65_536;
+/** The longest hello, welcome or refusal line, in bytes: room for the orders of two thousand streams. */
+export const MAX_TAP_LINE_BYTES = 1_048_576;
 
 const id = z.string().min(1).max(128);
 const ordinal = z.int().min(0);

@@ -1,3 +1,4 @@
+import { MAX_TAP_LINE_BYTES } from '@weir/contracts';
 import { connectTap } from '@weir/testkit';
 import { describe, expect, test, vi } from 'vitest';
 import { attachRecorder, claim, nextPacket, nextSignal, ordinalsOf, readStream } from './fake-recorder.ts';
@@ -28,7 +29,7 @@ describe('the hello', () => {
     ['no token', { weir_tap: 1, use: 'read', stream: 'cam-1' }, 'token'],
     ['an unknown use', { ...hello, use: 'write' }, 'hello'],
     ['a missing field', { ...hello, use: 'read' }, 'hello'],
-    ['too long a line', 'x'.repeat(70_000), 'hello'],
+    ['too long a line', 'x'.repeat(MAX_TAP_LINE_BYTES + 1), 'hello'],
     ['an unknown stream', { ...hello, use: 'read', stream: 'cam-1' }, 'unknown_stream'],
   ])('%s is refused in one line and closed', async (_, first, refused) => {
     await using tap = await openTestTap();
