@@ -14,11 +14,16 @@ export type IndexCursor = {
 
 const MAX_REFUSALS = 100_000;
 
-/** SQL for "segment s is indexed": the stamp of its becoming stored is not above the cursor, nor refused. */
+const refused = (stamp: string) =>
+  `exists (select 1 from index_refusals f where f.index_id = c.index_id and f.stamp = ${stamp})`;
+
+/**
+ * SQL for "segment s is indexed": the stamp of its becoming stored is not above the cursor, and its row was not
+ * refused; one that was, counts again when a later version of it was taken.
+ */
 export const INDEXED = `(s.remote = 'stored' and exists (select 1 from index_cursor c
   where c.told = (select max(told) from index_cursor) and s.stored_stamp <= c.cursor
-  and not exists (select 1 from index_refusals f where f.index_id = c.index_id
-    and f.stamp in (s.stored_stamp, s.stamp))))`;
+  and not ${refused('s.stamp')} and (s.stamp <= c.cursor or not ${refused('s.stored_stamp')})))`;
 
 /** Prepares the index's side of the ledger. */
 export const indexCursor = ({ db, transaction }: LedgerDatabase): IndexCursor => {
@@ -31,7 +36,7 @@ export const indexCursor = ({ db, transaction }: LedgerDatabase): IndexCursor =>
   const forget = db.prepare('delete from index_refusals where index_id = ? and stamp > ?');
   const latest = db.prepare('select index_id as "index", cursor from index_cursor order by told desc limit 1');
   const indexed = db.prepare(`select ${INDEXED} as yes from segments s where recording_id = ? and number = ?`);
-  const refused = db.prepare(`select f.stamp, f.reason from index_refusals f
+  const refusals = db.prepare(`select f.stamp, f.reason from index_refusals f
     join index_cursor c using (index_id) where c.told = (select max(told) from index_cursor)
     and (f.stamp in (select stamp from segments) or f.stamp in (select stamp from recordings)
       or f.stamp in (select stamp from inits) or f.stamp in (select stamp from gaps)) order by f.stamp`);
@@ -49,6 +54,6 @@ export const indexCursor = ({ db, transaction }: LedgerDatabase): IndexCursor =>
       return row === undefined ? null : { ...row };
     },
     isIndexed: (recordingId, number) => indexed.get(recordingId, number)?.yes === 1,
-    refusedRows: () => refused.all().map((row) => ({ ...row }) as { stamp: number; reason: string }),
+    refusedRows: () => refusals.all().map((row) => ({ ...row }) as { stamp: number; reason: string }),
   };
 };

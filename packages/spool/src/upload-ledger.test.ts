@@ -114,6 +114,32 @@ test('indexed is what the cursor told covers and the index did not refuse', () =
   expect(indexed()).toEqual([true, true]);
 });
 
+test('a refused segment is indexed once a later version of its row was taken', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  storeTestInits(t.ledger, id);
+  t.spool.closeSegment(id, testSegment(1));
+  t.ledger.markSegmentStored(id, 1);
+  const item = { kind: 'segment', recordingId: id, number: 1 } as const;
+  const told = (cursor: number, refused: number[]) => {
+    t.ledger.tellCursor(
+      'index-1',
+      cursor,
+      refused.map((stamp) => ({ stamp, reason: 'stream not allowed' })),
+    );
+    return t.ledger.isIndexed(id, 1);
+  };
+  const stored = t.ledger.segments(id)[0]?.stamp ?? 0;
+  expect(told(stored, [stored])).toBe(false);
+  t.ledger.lease(item, 'a', t.clock.ms + 1000);
+  t.ledger.removeSegment(id, 1, 'a', 'disk_full');
+  const changed = t.ledger.segments(id)[0]?.stamp ?? 0;
+  expect(told(stored, [])).toBe(false);
+  expect(told(changed, [changed])).toBe(false);
+  expect(told(stored, [])).toBe(false);
+  expect(told(changed, [])).toBe(true);
+});
+
 test('only what is indexed is deleted by retention, only by the holder of its lease', () => {
   using t = openTestSpool();
   const id = startTestRecording(t.spool, 'cam-1');
