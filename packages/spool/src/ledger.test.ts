@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ledgerRow } from '@weir/contracts';
 import fc from 'fast-check';
@@ -160,6 +161,22 @@ describe('a recording', () => {
     expect(start('rotation').record_dir).toMatch(expected);
   });
 
+  test('is rotated in one step: the stream keeps its order when the next one cannot begin', () => {
+    using t = openTestSpool();
+    const id = startTestRecording(t.spool, 'cam-1', 'shows/monday');
+    const dir = join(t.dir, 'shows/monday');
+    const order = () => t.spool.orders().map(({ record_dir }) => record_dir);
+    rmSync(dir, { recursive: true });
+    writeFileSync(dir, 'a file where the directory of the next one is to be');
+    expect(() => t.spool.rotateRecording(id, t.clock.ms + 900)).toThrow(/is a file/);
+    expect(order()).toEqual(['shows/monday']);
+    rmSync(dir);
+    const next = t.spool.rotateRecording(id, t.clock.ms + 900);
+    expect(order()).toEqual([next.record_dir]);
+    expect(next.record_dir).toBe('shows/monday/1762842204');
+    expect(t.spool.recording(id)).toMatchObject({ status: 'ended', end_cause: 'rotated', end_ms: t.clock.ms + 900 });
+  });
+
   test('starts with its first segment and sums up what it holds', () => {
     using t = openTestSpool();
     const id = startTestRecording(t.spool, 'cam-1');
@@ -203,4 +220,7 @@ test('gaps of one cause from one millisecond are one, those of two causes are se
   ]);
   t.spool.withdrawGap(id, 100);
   expect(t.ledger.manifestOf(id, 'all').gaps).toHaveLength(1);
+  // The clock stepped back before the same stretch was lost once more.
+  t.spool.noteGap(id, { from_ms: 100, to_ms: 500, cause: 'disk_full' });
+  expect(t.spool.gaps(id)[0]).toMatchObject({ from_ms: 100, to_ms: 900, withdrawn: false });
 });

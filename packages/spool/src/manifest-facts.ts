@@ -1,7 +1,7 @@
 import type { GapRow, InitRow, RecordingRow, SegmentRow } from '@weir/contracts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows, RecordingRecord } from './ledger-rows.ts';
-import { SpoolError } from './spool-error.ts';
+import { unknownRecording } from './spool-error.ts';
 
 /** What a manifest or `record.json` is made of, read in one moment. */
 export type ManifestFacts = {
@@ -53,7 +53,7 @@ export const manifestLedger = (ledger: LedgerDatabase, rows: LedgerRows): Manife
   const ids = (found: unknown[]) => (found as { recording_id: string }[]).map(({ recording_id }) => recording_id);
   const read = (recordingId: string, scope: 'present' | 'stored' | 'all'): ManifestFacts => {
     const row = rows.recording(recordingId);
-    if (row === undefined) throw new SpoolError('unknown_recording', `the ledger has no recording ${recordingId}`);
+    if (row === undefined) throw unknownRecording(recordingId);
     const { pending, version } = facts.get(recordingId) as { pending: number; version: number };
     const isWanted = (segment: SegmentRow) =>
       scope === 'all' || (scope === 'stored' ? segment.remote === 'stored' : segment.local === 'present');

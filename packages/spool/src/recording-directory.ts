@@ -4,7 +4,7 @@ import { decodeObjectName, type ObjectName, pathFault, type TrackKind } from '@w
 import { SpoolError } from './spool-error.ts';
 
 /** A file of a recording as it lies in the spool. */
-export type RecordingFile = { name: ObjectName; path: string; bytes: number };
+export type RecordingFile = { name: ObjectName; path: string };
 
 /** A segment file without a row in the ledger: its segment was open when the recorder last stopped. */
 export type OpenSegmentFile = { track: TrackKind; number: number; path: string; bytes: number };
@@ -42,15 +42,16 @@ export const listRecordingFiles = (path: string): RecordingFile[] => {
   if (!existsSync(path)) return [];
   return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
     const name = entry.isFile() ? decodeObjectName(entry.name) : null;
-    const file = join(path, entry.name);
-    return name === null ? [] : [{ name, path: file, bytes: statSync(file).size }];
+    return name === null ? [] : [{ name, path: join(path, entry.name) }];
   });
 };
 
 /** Segment files above `lastNumber`, ascending by number, video first. */
 export const listOpenSegmentFiles = (path: string, lastNumber: number): OpenSegmentFile[] =>
   listRecordingFiles(path)
-    .flatMap(({ name, ...file }) =>
-      name.kind === 'segment' && name.number > lastNumber ? [{ track: name.track, number: name.number, ...file }] : [],
+    .flatMap(({ name, path: file }) =>
+      name.kind === 'segment' && name.number > lastNumber
+        ? [{ track: name.track, number: name.number, path: file, bytes: statSync(file).size }]
+        : [],
     )
     .sort((a, b) => a.number - b.number || (a.track === 'video' ? -1 : 1));

@@ -12,8 +12,9 @@ import type { ResumePoint } from '@weir/media';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows, RecordingRecord } from './ledger-rows.ts';
 import { listOpenSegmentFiles, type OpenSegmentFile } from './recording-directory.ts';
-import { type RecordingStart, startRecording } from './recording-start.ts';
-import { SpoolError } from './spool-error.ts';
+import type { RecordingStart } from './recording-start.ts';
+import { recordingTurns } from './recording-turns.ts';
+import { SpoolError, unknownRecording } from './spool-error.ts';
 
 /** An init file that is written and synced. */
 export type NewInit = Omit<
@@ -65,6 +66,8 @@ export type RecordingLedger = {
   noteGap(recordingId: string, gap: NewGap): number;
   /** Withdraws a gap: its media turned up after all. */
   withdrawGap(recordingId: string, fromMs: number): void;
+  /** Ends a recording and gives its stream the next one, in one transaction: at no instant is it without an order. */
+  rotateRecording(recordingId: string, endMs: number): RecordingStarted;
   /** Ends a recording; ending it again changes nothing. */
   endRecording(recordingId: string, cause: NonNullable<RecordingRow['end_cause']>, endMs: number): void;
   /** What is ordered and not ended, for the hello to the tap. */
@@ -77,8 +80,6 @@ export type RecordingLedger = {
   /** One of them. */
   openRecording(recordingId: string): OpenRecording;
 };
-
-const noSuch = (id: string) => new SpoolError('unknown_recording', `the ledger has no recording ${id}`);
 
 const sameTracks = (a: readonly SegmentTrack[], b: readonly SegmentTrack[]): boolean =>
   a.length === b.length && a.every((track) => b.some((other) => other.sha256 === track.sha256));
@@ -112,7 +113,9 @@ const segmentWriter = (ledger: LedgerDatabase, rows: LedgerRows) => {
 
 const gapWriter = (ledger: LedgerDatabase) => {
   const { db, nextStamp, transaction, now } = ledger;
-  const at = db.prepare('select seq, to_ms, cause, segment from gaps where recording_id = ? and from_ms = ?');
+  const at = db.prepare(
+    'select seq, to_ms, cause, segment, withdrawn from gaps where recording_id = ? and from_ms = ?',
+  );
   const prolong = db.prepare('update gaps set to_ms = ?, withdrawn = 0, stamp = ? where seq = ?');
   const insert = db.prepare(`insert into gaps (recording_id, from_ms, to_ms, cause, noted_ms, stamp)
     values (?, ?, ?, ?, ?, ?)`);
@@ -129,7 +132,8 @@ const gapWriter = (ledger: LedgerDatabase) => {
             return from;
           }
           if (row.cause === gap.cause && row.segment === null) {
-            if (Number(row.to_ms) < to) prolong.run(to, nextStamp(), Number(row.seq));
+            const end = Math.max(to, Number(row.to_ms));
+            if (end > Number(row.to_ms) || row.withdrawn === 1) prolong.run(end, nextStamp(), Number(row.seq));
             return from;
           }
         }
@@ -165,7 +169,7 @@ const summaryReader = ({ db }: LedgerDatabase, rows: LedgerRows) => {
   const media = db.prepare('select coalesce(sum(duration_ms), 0) as ms from segments where recording_id = ?');
   return (recordingId: string): RecordingSummary => {
     const row = rows.recording(recordingId);
-    if (row === undefined) throw noSuch(recordingId);
+    if (row === undefined) throw unknownRecording(recordingId);
     const total = totals.get(recordingId) as { segments: number; bytes: number; end_ms: number };
     const { recording_id, record, record_dir, start_ms } = row;
     const end_ms = row.end_ms ?? Math.max(start_ms, total.end_ms);
@@ -188,7 +192,7 @@ const openReader = ({ db }: LedgerDatabase, rows: LedgerRows, root: string) => {
     where recording_id = ? order by number desc limit 1`);
   return (recordingId: string): OpenRecording => {
     const recording = rows.recording(recordingId);
-    if (recording === undefined) throw noSuch(recordingId);
+    if (recording === undefined) throw unknownRecording(recordingId);
     const path = join(root, recording.dir);
     const segment = last.get(recordingId) as { number: number; resume: string; end_ms: number } | undefined;
     const lastNumber = segment?.number ?? 0;
@@ -206,27 +210,18 @@ const openReader = ({ db }: LedgerDatabase, rows: LedgerRows, root: string) => {
 
 /** Prepares the recorder's side of the ledger of the spool at `root`. */
 export const recordingLedger = (ledger: LedgerDatabase, rows: LedgerRows, root: string): RecordingLedger => {
-  const { db, nextStamp, transaction } = ledger;
+  const { db } = ledger;
   const open = db.prepare(`select * from recordings where status = 'recording' order by seq`);
   const ofStream = db.prepare(`select * from recordings where stream = ? and status = 'recording'`);
   const claim = db.prepare('update recordings set epoch = ?, generation = ? where recording_id = ?');
-  const end = db.prepare(`update recordings set status = 'ended', end_ms = ?, end_cause = ?, stamp = ?
-    where recording_id = ? and status = 'recording'`);
   const openRecording = openReader(ledger, rows, root);
   const openRows = () => open.all() as RecordingRecord[];
   return {
-    startRecording: startRecording(ledger, root),
     noteClaim: (recordingId, epoch, generation) => void claim.run(epoch, generation, recordingId),
     addInit: initWriter(ledger),
     closeSegment: segmentWriter(ledger, rows),
     ...gapWriter(ledger),
-    endRecording: (recordingId, cause, endMs) =>
-      transaction(() => {
-        const row = rows.recording(recordingId);
-        if (row === undefined) throw noSuch(recordingId);
-        if (row.status === 'ended') return;
-        end.run(Math.max(row.start_ms, Math.floor(endMs)), cause, nextStamp(), recordingId);
-      }),
+    ...recordingTurns(ledger, rows, root),
     orders: () =>
       openRows().map(({ stream, recording_id, record, record_dir, ordered_ms }) => ({
         stream,

@@ -25,3 +25,7 @@ export class SpoolError extends Error {
 /** True if `error` is a SpoolError, with that code if one is given. */
 export const isSpoolError = (error: unknown, code?: SpoolErrorCode): error is SpoolError =>
   error instanceof SpoolError && (code === undefined || error.code === code);
+
+/** The error for an id that the ledger does not have. */
+export const unknownRecording = (recordingId: string): SpoolError =>
+  new SpoolError('unknown_recording', `the ledger has no recording ${recordingId}`);

@@ -14,13 +14,13 @@
  * 6. One recorder process per spool, by a lock that dies with it. A stream has at most one recording that is not ended.
  */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { type IndexCursor, indexCursor } from './index-cursor.ts';
 import { type LedgerDatabase, openLedgerDatabase, type SpoolClock } from './ledger-database.ts';
 import { type LedgerRows, ledgerRows } from './ledger-rows.ts';
 import { type ManifestLedger, manifestLedger } from './manifest-facts.ts';
-import { syncDirectory } from './recording-directory.ts';
+import { createDirectory, syncDirectory } from './recording-directory.ts';
 import { type RecordingLedger, recordingLedger } from './recording-ledger.ts';
 import { type SegmentRemover, segmentRemover } from './segment-gap.ts';
 import { SpoolError } from './spool-error.ts';
@@ -64,7 +64,7 @@ const clockOf = ({ now = Date.now, newId = randomUUID }: Partial<SpoolClock>): S
  * `spool_held` while another recorder process has it; the lock ends with the process or the spool's disposal.
  */
 export const openSpool = (dir: string, clock: Partial<SpoolClock> = {}): Spool => {
-  mkdirSync(dir, { recursive: true });
+  createDirectory(resolve(dir), '.');
   const lock = takeSpoolLock(dir);
   try {
     const ledger = openLedgerDatabase(join(dir, 'ledger.db'), clockOf(clock), true);

@@ -3,7 +3,7 @@ import { encodeKey, type ObjectName } from '@weir/contracts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { InitRecord, LedgerRows, RecordingRecord, SegmentRecord, TrackFile } from './ledger-rows.ts';
 import { segmentGapKeeper } from './segment-gap.ts';
-import { SpoolError } from './spool-error.ts';
+import { unknownRecording } from './spool-error.ts';
 
 /** An init file to be put; put before any segment of its period is offered. */
 export type UploadInit = {
@@ -225,7 +225,7 @@ const recordMover = (ledger: LedgerDatabase, rows: LedgerRows) => {
   return (recordingId: string) =>
     transaction(() => {
       const row = rows.recording(recordingId);
-      if (row === undefined) throw new SpoolError('unknown_recording', `the ledger has no recording ${recordingId}`);
+      if (row === undefined) throw unknownRecording(recordingId);
       const dirOf = (record: number) => `${row.base_dir ?? row.stream}/${record}`;
       let record = Math.max(row.record, Number(last.get(row.stream)?.last ?? 0)) + 1;
       while (taken.get(dirOf(record), dirOf(record)) !== undefined) record += 1;
