@@ -180,6 +180,10 @@ describe('configuration', () => {
     expect(listed.filter((key) => !keys.some((known) => known.key === key))).toEqual([]);
   });
 
+  test('every key has a description', () => {
+    expect(keys.filter(({ description }) => description === '').map(({ key }) => key)).toEqual([]);
+  });
+
   test('the ports in README.md are the defaults of all keys that listen', () => {
     const told = tableRows(section(read('README.md'), 'Ports')).map((row) => [
       codeSpans(row[1] ?? '')[0],
