@@ -143,6 +143,7 @@ describe('faults of the caller', () => {
     ['passive DTLS', obs.replaceAll('actpass', 'passive'), 422, 'sdp_setup'],
     ['separate RTCP', obs.replaceAll('a=rtcp-mux\r\n', ''), 422, 'sdp_rtcp_mux'],
     ['no bundle', obs.replace('BUNDLE 0 1', 'BUNDLE 0'), 422, 'sdp_bundle'],
+    ['format parameters without end', obs.replaceAll('stereo=1', 'x'.repeat(4000)), 406, 'sdp_no_common_codec'],
     ['no known codec', obs.replaceAll('H264/90000', 'VP8/90000'), 406, 'sdp_no_common_codec'],
   ])('%s', (_name, text, status, code) => {
     const fault = negotiatePublisher(text);

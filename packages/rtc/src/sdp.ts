@@ -45,6 +45,8 @@ export type OfferedCodec = {
 export const mostOfferBytes = 64 * 1024;
 const mostLines = 4096;
 const mostSections = 16;
+/** Longer format parameters than any codec has would not fit the messages that carry them to recorders and gateways. */
+const mostFormatCharacters = 2048;
 const iceToken = /^[A-Za-z0-9+/\-_=]+$/;
 const directions: readonly string[] = ['sendrecv', 'sendonly', 'recvonly', 'inactive'];
 const hashBytes = { 'sha-256': 32, 'sha-384': 48, 'sha-512': 64 } as const;
@@ -143,12 +145,14 @@ const readCodecs = (formats: string[], attributes: Attributes): OfferedCodec[] =
     if (mapping === null || !/^\d{1,3}$/.test(format) || payloadType > 127 || (payloadType > 63 && payloadType < 96)) {
       continue;
     }
+    const fmtp = parameters.get(format)?.[0];
+    if (fmtp !== undefined && fmtp.length > mostFormatCharacters) continue;
     codecs.push({
       payloadType,
       name: (mapping[1] ?? '').toUpperCase(),
       clockRate: Number(mapping[2]),
       channels: mapping[3] === undefined ? undefined : Number(mapping[3]),
-      fmtp: parameters.get(format)?.[0],
+      fmtp,
       feedback: [...(feedback.get(format) ?? []), ...(feedback.get('*') ?? [])],
     });
   }
