@@ -33,17 +33,27 @@ export const createDgramSender = (socket: Socket): PacketSender => {
         stats.dropped += batch.count;
         return;
       }
+      // While packets wait for the kernel those of this batch will too: in no more memory than they need.
+      const bytes = socket.getSendQueueCount() > 0 ? copyOf(batch) : batch.bytes;
       for (let index = 0; index < batch.count; index++) {
         const destination = batch.destinations[index] as Destination;
         const length = batch.lengths[index] as number;
-        socket.send(batch.bytes, batch.starts[index] as number, length, destination.port, destination.address);
+        socket.send(bytes, batch.starts[index] as number, length, destination.port, destination.address);
         stats.packets++;
         stats.bytes += length;
       }
       // A packet that the kernel could not take at once is still in these bytes.
-      if (socket.getSendQueueCount() > 0) batch.bytes = Buffer.allocUnsafeSlow(batch.bytes.length);
+      const isKept = bytes === batch.bytes && socket.getSendQueueCount() > 0;
+      if (isKept) batch.bytes = Buffer.allocUnsafeSlow(batch.bytes.length);
     },
   };
+};
+
+const copyOf = ({ bytes, count, starts, lengths }: PacketBatch): Buffer => {
+  const end = count === 0 ? 0 : (starts[count - 1] as number) + (lengths[count - 1] as number);
+  const copy = Buffer.allocUnsafeSlow(end);
+  bytes.copy(copy, 0, 0, end);
+  return copy;
 };
 
 /** Collects the datagrams of one turn of the event loop into a batch. */
