@@ -41,12 +41,13 @@ const installPackages = () => {
   const mark = join(root, 'node_modules/.weir-setup');
   if (isCurrent(mark, hash)) return;
   say(`installing packages with ${manifest.packageManager} (once, about half a minute)`);
-  const { status } = spawnSync(
+  const { status, error } = spawnSync(
     'npm',
     ['exec', '--yes', manifest.packageManager, '--', 'install', '--frozen-lockfile', '--reporter=append-only'],
     { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
   );
-  if (status !== 0) fail(`installing packages failed (see above); is the npm registry reachable? then run it again`);
+  if (error !== undefined) fail(`installing packages failed: npm cannot be run (${error.code}); install it with Node`);
+  if (status !== 0) fail('installing packages failed (see above); is the npm registry reachable? then run it again');
   writeFileSync(mark, hash);
 };
 
@@ -55,11 +56,15 @@ const buildPage = () => {
   const mark = join(page, 'dist/.source-hash');
   if (isCurrent(mark, hash)) return;
   say('building the web page');
-  const { status, stdout, stderr } = spawnSync(bin('node'), [join(page, 'node_modules/vite/bin/vite.js'), 'build'], {
-    cwd: page,
-    encoding: 'utf8',
-  });
-  if (status !== 0) fail(`building the web page failed:\n${stdout}${stderr}`);
+  const { status, stdout, stderr, error } = spawnSync(
+    bin('node'),
+    [join(page, 'node_modules/vite/bin/vite.js'), 'build'],
+    {
+      cwd: page,
+      encoding: 'utf8',
+    },
+  );
+  if (status !== 0) fail(`building the web page failed:\n${error ?? `${stdout}${stderr}`}`);
   writeFileSync(mark, hash);
 };
 

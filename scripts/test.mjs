@@ -4,21 +4,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bin, fail, root, say, setUp } from './setup.mjs';
 
-// What a test asks for, and where Debian and Ubuntu have it; packages/testkit/src/programs.ts finds the same programs.
-const programs = [
-  { name: 'ffmpeg', package: 'ffmpeg' },
-  { name: 'ffprobe', package: 'ffmpeg' },
-  { name: 'chromium', package: 'chromium' },
-  { name: 'mosquitto', package: 'mosquitto' },
-  { name: 'xmllint', package: 'libxml2-utils' },
-  { name: 'postgres', package: 'postgresql' },
-];
-
-const places = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/bin', '/usr/local/sbin'];
-const found = ({ name }) =>
-  name === 'postgres'
-    ? existsSync('/usr/lib/postgresql') || places.some((place) => existsSync(join(place, 'pg_ctl')))
-    : places.some((place) => existsSync(join(place, name)));
+/** What tests use from outside and this machine has not, as `[{ program, package }]`; the list is the test kit's. */
+const missingPrograms = () => {
+  const asked = spawnSync(bin('node'), [join(root, 'scripts/missing-programs.ts')], { encoding: 'utf8' });
+  if (asked.status !== 0) fail(`cannot tell which programs are missing:\n${asked.error ?? asked.stderr}`);
+  return JSON.parse(asked.stdout);
+};
 
 const isDebian = () =>
   existsSync('/etc/os-release') && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'));
@@ -30,17 +21,19 @@ const apt = (args) =>
   }).status === 0;
 
 const installPrograms = () => {
-  const missing = programs.filter((program) => !found(program));
+  const missing = missingPrograms();
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.map((program) => program.package))];
-  const how = `apt-get install ${packages.join(' ')}`;
+  const packages = [...new Set(missing.map((one) => one.package))];
   if (isDebian() && process.getuid?.() === 0) {
     say(`installing what the tests use from outside: ${packages.join(', ')}`);
     apt(['update', '-q']);
-    apt(['install', '-y', '-q', '--no-install-recommends', ...packages]);
+    // One by one, so that a package that this system has not keeps no other away.
+    for (const name of packages) apt(['install', '-y', '-q', '--no-install-recommends', name]);
   }
-  const still = programs.filter((program) => !found(program)).map((program) => program.name);
-  if (still.length > 0) fail(`the tests need ${still.join(', ')}; get them with: ${how} (or your system's like)`);
+  const still = missingPrograms();
+  if (still.length === 0) return;
+  const how = `apt-get install ${[...new Set(still.map((one) => one.package))].join(' ')}`;
+  fail(`the tests need ${still.map((one) => one.program).join(', ')}; get them with: ${how} (or your system's like)`);
 };
 
 const steps = [

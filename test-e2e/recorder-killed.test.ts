@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { temporaryDirectory } from '@weir/testkit';
+import { requireProgram, temporaryDirectory } from '@weir/testkit';
 import { expect, test } from 'vitest';
 import { decodes, download, endedRecording, recordingsOf } from './recordings.ts';
 import { publishPattern, stopRecording } from './test-pattern.ts';
 import { eventually, startWeirUp } from './weir-process.ts';
 
 const recorderPid = (supervisor: number): number | null => {
-  const lines = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(supervisor)], { encoding: 'utf8' }).split(
-    '\n',
-  );
+  const lines = execFileSync(requireProgram('ps'), ['-o', 'pid=,args=', '--ppid', String(supervisor)], {
+    encoding: 'utf8',
+  }).split('\n');
   const line = lines.find((one) => one.includes('recorder-worker'));
   return line === undefined ? null : Number(line.trim().split(' ')[0]);
 };

@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryDirectory } from '@weir/testkit';
+import { requireProgram, temporaryDirectory } from '@weir/testkit';
 import { expect, test } from 'vitest';
 import { endedRecording } from './recordings.ts';
 import { publishPattern } from './test-pattern.ts';
 import { freePorts, startWeirUp } from './weir-process.ts';
 
 const childrenOf = (pid: number): string[] =>
-  execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' })
+  execFileSync(requireProgram('ps'), ['-eo', 'pid=,ppid='], { encoding: 'utf8' })
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
     .filter(([, parent]) => parent === String(pid))

@@ -1,7 +1,7 @@
 import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The one place where a test asks for a program of the machine. */
+/** The one place where a test asks for a program of the machine: its name, and the package of Debian that brings it. */
 const packages = {
   ffmpeg: 'ffmpeg',
   ffprobe: 'ffmpeg',
@@ -13,6 +13,7 @@ const packages = {
   psql: 'postgresql',
   xmllint: 'libxml2-utils',
   setpriv: 'util-linux',
+  ps: 'procps',
 } as const;
 
 export type Program = keyof typeof packages;
@@ -38,12 +39,22 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
+// Where Debian's browser is not, another build of it serves as well.
+const otherNames: Partial<Record<Program, readonly string[]>> = { chromium: ['google-chrome', 'google-chrome-stable'] };
+
 /** The path of a program, `undefined` when the machine has none. */
 export const findProgram = (program: Program): string | undefined => {
   const inPath = (process.env.PATH ?? '').split(delimiter).filter((directory) => directory !== '');
   const directories = [...inPath, ...postgresDirectories(), '/usr/local/bin', '/usr/bin', '/usr/sbin', '/sbin'];
-  return directories.map((directory) => join(directory, program)).find(isExecutable);
+  const names = [program, ...(otherNames[program] ?? [])];
+  return names.flatMap((name) => directories.map((directory) => join(directory, name))).find(isExecutable);
 };
+
+/** What the machine does not have of all that tests ask for. */
+export const missingPrograms = (find = findProgram): { program: string; package: string }[] =>
+  Object.entries(packages)
+    .filter(([program]) => find(program as Program) === undefined)
+    .map(([program, name]) => ({ program, package: name }));
 
 /** The path of a program; throws an error that names what is missing and how to get it. */
 export const requireProgram = (program: Program): string => {
