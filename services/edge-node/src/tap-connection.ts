@@ -26,9 +26,10 @@ const END_TIMEOUT_MS = 2_000;
 export const openTapConnection = (socket: Socket, rest: Uint8Array, handlers: TapHandlers): TapConnection => {
   const decode = tapFrameDecoder();
   let isOpen = true;
+  let ending: NodeJS.Timeout | null = null;
   const closed = () => {
-    if (!isOpen) return;
     isOpen = false;
+    if (ending !== null) clearTimeout(ending);
     handlers.closed();
   };
   const receive = (chunk: Uint8Array) => {
@@ -42,7 +43,7 @@ export const openTapConnection = (socket: Socket, rest: Uint8Array, handlers: Ta
   socket.on('data', receive);
   socket.on('drain', () => handlers.drained?.());
   socket.on('end', () => socket.end());
-  socket.on('close', closed);
+  socket.once('close', closed);
   // What came with the hello is handled after the caller has what this returns.
   if (rest.length > 0) queueMicrotask(() => receive(rest));
   return {
@@ -64,8 +65,9 @@ export const openTapConnection = (socket: Socket, rest: Uint8Array, handlers: Ta
       }
     },
     end: () => {
+      isOpen = false;
       socket.end();
-      socket.setTimeout(END_TIMEOUT_MS, () => socket.destroy());
+      ending ??= setTimeout(() => socket.destroy(), END_TIMEOUT_MS);
     },
     destroy: () => socket.destroy(),
   };

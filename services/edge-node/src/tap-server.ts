@@ -62,15 +62,16 @@ const greet = (socket: Socket, deps: TapServerDeps, isToken: (token: string) => 
     socket.resume();
     socket.end(`${JSON.stringify(answer)}\n`);
   };
+  // It runs on behind a refusal, for a client that does not close its end.
   const timer = setTimeout(() => socket.destroy(), helloTimeoutMs);
   const receive = (chunk: Buffer) => {
     const got = read(chunk);
     if (got === null) return;
-    clearTimeout(timer);
     if (got === 'too-long') return refuse(refusal('hello', `no line within ${MAX_TAP_LINE_BYTES} bytes`));
     const hello = readHello(got.line, isToken);
     const granted = isRefusal(hello) ? hello : deps.grant(hello);
     if (isRefusal(granted)) return refuse(granted);
+    clearTimeout(timer);
     socket.off('data', receive);
     socket.write(`${JSON.stringify(granted.welcome)}\n`);
     granted.start(openTapConnection(socket, got.rest, granted.handlers));
