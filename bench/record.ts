@@ -9,7 +9,7 @@ import { startHelper } from './helper-process.ts';
 import { startFfmpegRecorder } from './peers/ffmpeg-recorder.ts';
 import { loadAverage } from './process-usage.ts';
 import type { PublisherReport, Target } from './publishers.ts';
-import { type Service, startNode, startRecorder } from './services.ts';
+import { type Node, type Service, startNode, startRecorder } from './services.ts';
 import { showSpread, showTable, spreadOf } from './statistics.ts';
 import { measureWindows, type Window } from './windows.ts';
 
@@ -19,6 +19,7 @@ type Measured = { server: string; streams: number; parts: Part[]; missing: Recor
 type Plan = { runs: number; windows: number; windowMs: number; warmUpMs: number };
 
 const budgetPercent = 1.5;
+const warmingStreams = 10;
 const settleMs = 10_000;
 
 const partOf = (process: string, windows: Window<unknown>[], at: readonly number[], streams: number): Part => {
@@ -40,7 +41,10 @@ const sumOf = (parts: readonly Part[], value: (part: Part) => number | undefined
   parts.reduce((total, part) => total + (value(part) ?? 0), 0);
 
 /** What the recorder has not written of what was published, as soon as nothing more comes, and what it says it lost. */
-const findMissing = async (recorder: Service, published: PublisherReport): Promise<Record<string, number>> => {
+const findMissing = async (
+  recorder: Service,
+  published: Pick<PublisherReport, 'frames' | 'unsent'>,
+): Promise<Record<string, number>> => {
   const metric = (name: string) => recorder.metric(`weir_recorder_${name}`);
   const untilMs = performance.now() + settleMs;
   while ((await metric('samples_total')) < published.frames && performance.now() < untilMs) await pause(200);
@@ -60,22 +64,34 @@ const measureWeir = async (streams: number, plan: Plan, nodeOptions: readonly st
   const node = stack.use(await startNode({ directory, nodeOptions }));
   const recorder = stack.use(await startRecorder({ directory, nodeOptions }, node));
   while ((await recorder.metric('weir_recorder_attached')) !== 1) await pause(100);
+  const pids = [node.pid, recorder.pid];
+  await pause(plan.warmUpMs);
+  const idle = await measureWindows(pids, { ...plan, windows: 1 }, async () => undefined);
+  const warmed = await warmUp(node, plan);
   const publisher = stack.use(startHelper('./publishers.ts'));
-  const targets: Target[] = Array.from({ length: streams }, (_, index) => ({
-    url: `${node.url}/whip/rec-${index + 1}`,
+  await publisher.ask('start', { targets: whipTargets(node, 'rec', streams), pacing: 'paced' });
+  await pause(plan.warmUpMs);
+  const windows = await measureWindows(pids, plan, async () => undefined);
+  const measured = await publisher.ask<PublisherReport>('stop');
+  const published = { frames: warmed.frames + measured.frames, unsent: warmed.unsent + measured.unsent };
+  const missing = await findMissing(recorder, published);
+  const parts = [partOf('node', windows, [0], streams), partOf('recorder', windows, [1], streams)];
+  const resting = [partOf('node idle', idle, [0], 1), partOf('recorder idle', idle, [1], 1)];
+  return { server: 'weir', streams, parts: [totalOf(parts), ...parts, ...resting], missing };
+};
+
+const whipTargets = (node: Node, prefix: string, count: number): Target[] =>
+  Array.from({ length: count }, (_, index) => ({
+    url: `${node.url}/whip/${prefix}-${index + 1}`,
     token: node.token,
   }));
-  await publisher.ask('start', { targets, pacing: 'paced' });
-  await pause(plan.warmUpMs);
-  const windows = await measureWindows([node.pid, recorder.pid], plan, async () => undefined);
-  const published = await publisher.ask<PublisherReport>('stop');
-  const parts = [partOf('node', windows, [0], streams), partOf('recorder', windows, [1], streams)];
-  return {
-    server: 'weir',
-    streams,
-    parts: [...parts, totalOf(parts)],
-    missing: await findMissing(recorder, published),
-  };
+
+/** Ten streams for a while, so that one stream alone is not measured in code that was not compiled yet. */
+const warmUp = async (node: Node, { warmUpMs }: Plan): Promise<PublisherReport> => {
+  await using publisher = startHelper('./publishers.ts');
+  await publisher.ask('start', { targets: whipTargets(node, 'rec-warm', warmingStreams), pacing: 'paced' });
+  await pause(2 * warmUpMs);
+  return await publisher.ask<PublisherReport>('stop');
 };
 
 const measureFfmpeg = async (streams: number, plan: Plan): Promise<Measured> => {
@@ -167,8 +183,10 @@ const main = async (): Promise<void> => {
   const plan: Plan = quick
     ? { runs: 1, windows: 1, windowMs: 2000, warmUpMs: 1000 }
     : { runs: Number(values.runs ?? 3), windows: 2, windowMs: 8000, warmUpMs: 5000 };
-  const counts = values.streams?.split(',').map(Number) ?? (quick ? [1, 2] : [1, 10]);
+  const counts = values.streams?.split(',').map(Number) ?? (quick ? [2] : [1, 10]);
   const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  // Each ffmpeg has a listener on the end of this process.
+  process.setMaxListeners(0);
   const measured: Measured[] = [];
   const loads = [loadAverage()];
   for (let run = 0; run < plan.runs; run++) {
