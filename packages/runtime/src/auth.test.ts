@@ -5,7 +5,7 @@ import { SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { allows, bearerToken, createAuthenticator, demand, type Identity } from './auth.ts';
 import { decodePublicKey, encodePublicKey, fingerprint, loadOrCreateKeyPair } from './key-pair.ts';
-import { decodePhc, encodePhc, hashPassword, verifyPassword } from './password.ts';
+import { decodePhc, encodePhc, hashPassword, isPasswordHash, verifyPassword } from './password.ts';
 import { loadOrCreateSecret } from './secret-file.ts';
 import { decodeMode, encodeMode, issueToken, type Right, signGatewayToken, verifyGatewayToken } from './token.ts';
 
@@ -155,6 +155,8 @@ test('passwords are checked against argon2id hashes', async () => {
   const phc = await hashPassword('correct horse');
   expect(phc).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   expect(encodePhc(decodePhc(phc)!)).toBe(phc);
+  expect(isPasswordHash(phc)).toBe(true);
+  expect(isPasswordHash(phc.slice(0, -30))).toBe(false);
   expect(await verifyPassword('correct horse', phc)).toBe(true);
   expect(await verifyPassword('battery staple', phc)).toBe(false);
   expect(await verifyPassword('correct horse', undefined)).toBe(false);

@@ -57,7 +57,9 @@ type Server = AsyncDisposable & { port: number };
 const mosquitto = async (port: number): Promise<Server> => {
   const file = join(mkdtempSync(join(tmpdir(), 'weir-mosquitto-')), 'mosquitto.conf');
   writeFileSync(file, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
-  const child: ChildProcess = spawn('/usr/sbin/mosquitto', ['-c', file], { stdio: 'ignore' });
+  // Debian has it where the path of other users than root does not look.
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
+  const child: ChildProcess = spawn('mosquitto', ['-c', file], { stdio: 'ignore', env });
   const isUp = () =>
     new Promise<boolean>((resolve) => {
       const socket = dial(port, '127.0.0.1', () => resolve(socket.destroy() !== undefined));

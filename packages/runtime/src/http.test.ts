@@ -231,3 +231,17 @@ test('tells the log no query, where a signed URL has its signature', async () =>
   expect(lines.some((line) => line.includes('/api/record/cam'))).toBe(true);
   expect(lines.join('')).not.toContain('hush');
 });
+
+test('believes what a proxy on this machine says of its caller, only where it may be behind one', async () => {
+  const from = async (behindProxy: boolean, remoteAddress: string): Promise<string> => {
+    const { app } = open({ behindProxy });
+    app.get('/from', async ({ ip, protocol }) => `${protocol} ${ip}`);
+    // What the client itself claims stands first; the proxy adds whom it saw.
+    const headers = { 'x-forwarded-for': '10.9.9.9, 10.0.0.7', 'x-forwarded-proto': 'https' };
+    return (await app.inject({ url: '/from', remoteAddress, headers })).body;
+  };
+  expect(await from(true, '127.0.0.1')).toBe('https 10.0.0.7');
+  expect(await from(true, '::ffff:127.0.0.1')).toBe('https 10.0.0.7');
+  expect(await from(true, '10.0.0.8')).toBe('http 10.0.0.8');
+  expect(await from(false, '127.0.0.1')).toBe('http 127.0.0.1');
+});

@@ -53,6 +53,8 @@ export type HttpOptions = {
   log: Log;
   /** Most bytes of a body unless the route says otherwise. */
   bodyLimit?: number;
+  /** Believes a proxy on this machine, and no other, what it says of its caller (`X-Forwarded-*`); default false. */
+  behindProxy?: boolean;
   /** Lets pages of other origins call; default false. */
   cors?: boolean;
   metrics?: Metrics;
@@ -180,13 +182,14 @@ const parseBodies = (app: HttpApp, textTypes: readonly string[]): void => {
   });
 };
 
-const buildApp = ({ log, bodyLimit = 1_048_576 }: HttpOptions): HttpApp =>
+const buildApp = ({ log, bodyLimit = 1_048_576, behindProxy = false }: HttpOptions): HttpApp =>
   fastify({
     loggerInstance: log.child({ part: 'http' }) as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
+    trustProxy: behindProxy ? 'loopback' : false,
     forceCloseConnections: 'idle',
     // The framework's own 503 is no problem document; what comes in on an open connection is still answered.
     return503OnClosing: false,

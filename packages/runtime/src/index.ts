@@ -24,7 +24,7 @@ export { type HttpApp, type HttpOptions, type HttpServer, openHttp } from './htt
 export { decodePublicKey, encodePublicKey, fingerprint, type KeyPair, loadOrCreateKeyPair } from './key-pair.ts';
 export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
-export { hashPassword, verifyPassword } from './password.ts';
+export { hashPassword, isPasswordHash, verifyPassword } from './password.ts';
 export { type Backoff, type BackoffOptions, backoff, type RetryOptions, retry } from './retry.ts';
 export { type Main, type RunOptions, run, type Shell } from './run.ts';
 export { type Closable, openScope, type Scope } from './scope.ts';

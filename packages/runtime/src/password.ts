@@ -33,6 +33,9 @@ export const decodePhc = (text: string): Phc | null => {
   };
 };
 
+/** True for an argon2id hash in the PHC string format whose cost is bearable: what `verifyPassword` can check against. */
+export const isPasswordHash = (text: string): boolean => decodePhc(text) !== null;
+
 const tagOf = async (password: string, { nonce, tag, ...params }: Phc): Promise<Buffer> =>
   derive('argon2id', { ...params, message: password.normalize('NFKC'), nonce, tagLength: tag.length });
 

@@ -21,18 +21,12 @@ export type CallerOf = (request: FastifyRequest) => Identity;
 const unauthorized = (message: string, error: string) =>
   new WeirError('unauthorized', message, { headers: { 'www-authenticate': `Bearer realm="weir"${error}` } });
 
-const loopback = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1']);
-
-// Behind a proxy on this machine everybody seems to come from here.
-const isLocal = ({ ip, headers }: FastifyRequest): boolean =>
-  loopback.has(ip) && headers['x-forwarded-for'] === undefined && headers.forwarded === undefined;
-
 const openPaths = new Set(['/healthz', '/readyz']);
 
 const accessOf = (request: FastifyRequest): Access => {
   if (request.method === 'OPTIONS') return 'open';
   const { url = '', config } = request.routeOptions;
-  if (openPaths.has(url) || (url === '/metrics' && isLocal(request))) return 'open';
+  if (openPaths.has(url)) return 'open';
   if (url === '/metrics' || url === '/api/openapi.json' || request.is404) return 'any';
   return config?.gatewayAccess ?? { right: 'admin', on: 'all' };
 };

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WeirConfig } from '@weir/contracts';
-import { hashPassword, type Log, verifyPassword, WeirError } from '@weir/runtime';
+import { hashPassword, isPasswordHash, type Log, verifyPassword, WeirError } from '@weir/runtime';
 import { z } from 'zod';
 
 /** Checks a name and its password; an unknown name takes as long as a known one. Throws `overloaded` when too many wait. */
 export type CheckPassword = (username: string, password: string) => Promise<boolean>;
 
-const adminFile = z.object({ username: z.string().min(1), password_hash: z.string().startsWith('$argon2id$') });
+const adminFile = z.object({ username: z.string().min(1), password_hash: z.string().refine(isPasswordHash) });
 
 const readAdmin = async (path: string): Promise<[string, string][]> => {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -26,8 +26,11 @@ const readAdmin = async (path: string): Promise<[string, string][]> => {
 const hashOf = async (account: WeirConfig['auth']['accounts'][number], log: Log): Promise<string> => {
   const { username, password, password_hash } = account;
   if (password_hash !== undefined) {
-    if (!password_hash.startsWith('$argon2id$'))
-      throw new WeirError('config_invalid', `auth.accounts of ${username}: password_hash must be argon2id in PHC form`);
+    if (!isPasswordHash(password_hash))
+      throw new WeirError(
+        'config_invalid',
+        `auth.accounts of ${username}: password_hash must be argon2id in PHC form: use what weir hash-password prints`,
+      );
     return password_hash;
   }
   if (password === undefined)

@@ -24,6 +24,19 @@ test('an address may be tried ten times, whatever the names', () => {
   expect(throttle.begin('10.0.0.2', 'another')).toBe(0);
 });
 
+test.each([
+  ['a network of IPv6 is one', (i: number) => `2001:db8:0:1::${i + 1}`, true],
+  ['however it is written', (i: number) => (i % 2 === 0 ? `2001:db8::1:0:0:${i}:1` : `2001:0db8:0:1:${i}::`), true],
+  ['networks of IPv6 are several', (i: number) => `2001:db8:0:${i}::1`, false],
+  ['addresses of IPv4 are several', (i: number) => `10.0.0.${i}`, false],
+  ['so they are when they come by IPv6', (i: number) => `::ffff:10.0.0.${i}`, false],
+])('among addresses, %s', (_name, address, areOne) => {
+  const { now } = clock();
+  const throttle = loginThrottle(now);
+  const waits = Array.from({ length: 11 }, (_, i) => throttle.begin(address(i), `user-${i}`));
+  expect((waits.at(-1) ?? 0) > 0).toBe(areOne);
+});
+
 test('a success and a quarter of an hour both wipe the slate', () => {
   const { now, pass } = clock();
   const throttle = loginThrottle(now);

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /** How long failures are held against somebody, in milliseconds: free tries, then waits that double up to `maxWaitMs`. */
 type Rule = { freeTries: number; firstWaitMs: number; maxWaitMs: number; forgetMs: number };
 
@@ -11,6 +13,19 @@ const waitOf = ({ tries, lastMs }: Failures, rule: Rule, nowMs: number): number 
   if (tries < rule.freeTries || nowMs - lastMs >= rule.forgetMs) return 0;
   const wait = Math.min(rule.maxWaitMs, rule.firstWaitMs * 2 ** Math.min(30, tries - rule.freeTries));
   return Math.max(0, lastMs + wait - nowMs);
+};
+
+/** Whom an address stands for: whoever has an IPv6 address has the 2^64 of its network too (RFC 4291 §2.5.4). */
+const holderOf = (address: string): string => {
+  if (!isIPv6(address) || address.includes('.')) return address;
+  const [head = '', tail] = address.split('%', 1).join('').split('::');
+  const groups = head.split(':').filter((group) => group !== '');
+  const rest = tail?.split(':').filter((group) => group !== '') ?? [];
+  const zeros = Array.from({ length: 8 - groups.length - rest.length }, () => '0');
+  return [...groups, ...zeros, ...rest]
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
 };
 
 /** Slows down guessing of passwords, by address and by name. */
@@ -42,7 +57,7 @@ export const loginThrottle = (now: () => number, maxEntries = 10_000): LoginThro
   return {
     begin(address, name) {
       const keys = [
-        [`address ${address}`, addressRule],
+        [`address ${holderOf(address)}`, addressRule],
         [`name ${name}`, nameRule],
       ] as const;
       const waits = keys.map(([key, rule]) => {
@@ -55,7 +70,7 @@ export const loginThrottle = (now: () => number, maxEntries = 10_000): LoginThro
       return wait;
     },
     succeeded(address, name) {
-      records.delete(`address ${address}`);
+      records.delete(`address ${holderOf(address)}`);
       records.delete(`name ${name}`);
     },
     evicted: () => evicted,

@@ -63,6 +63,29 @@ test('the account of the first start is read from its file, one of the configura
   await expect(loadAccounts(config, silentLog())).rejects.toMatchObject({ code: 'key_unreadable' });
 });
 
+test.each(['plain', '$argon2id$…', '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$dGFn'])(
+  'a hash with which nobody could ever log in stops the start: %s',
+  async (hash) => {
+    const config = weirConfig.parse({
+      data_dir: '/no/such/directory',
+      auth: { accounts: [{ username: 'alice', password_hash: hash }] },
+    });
+    await expect(loadAccounts(config, silentLog())).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(/^auth\.accounts of alice: password_hash/),
+    });
+  },
+);
+
+test('logins by a proxy of this machine count for whoever the proxy saw', async () => {
+  await using gateway = await openFixture(accounts);
+  const from = (address: string, username: string) =>
+    gateway.app.inject({ ...login(username, 'guess'), headers: { 'x-forwarded-for': address } });
+  for (let i = 0; i < 10; i += 1) expect((await from('10.0.0.7', `user-${i}`)).statusCode).toBe(401);
+  expect((await from('10.0.0.7', 'another')).statusCode).toBe(429);
+  expect((await from('10.0.0.8', 'another')).statusCode).toBe(401);
+});
+
 test('an administrator issues tokens for one stream, in the shape of live777', async () => {
   await using gateway = await openFixture();
   const { app, admin } = gateway;

@@ -157,12 +157,10 @@ export const openGateway = async (deps: GatewayDeps): Promise<Gateway> => {
     listen: splitListen(config.gateway.listen),
     log,
     cors: config.gateway.cors,
+    behindProxy: true,
     metrics,
     checks: {
-      database: async () => {
-        await core.catalog.ping();
-        return 'ok';
-      },
+      database: sparingly(() => core.catalog.ping(), now),
       bucket: sparingly(() => core.bucket.check(), now),
     },
   });
