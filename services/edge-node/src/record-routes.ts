@@ -1,8 +1,10 @@
 /** `/api/record/:stream` as the seed has it, and the page of ledger rows that the index pulls. */
 import {
   MAX_JSON_BYTES,
+  mpdPathOf,
   type RecordingStarted,
   type RecordStatusAnswer,
+  recordIdOf,
   rowsRequest,
   type StartRecordAnswer,
   startRecordBody,
@@ -28,18 +30,13 @@ export type RecordRoutesDeps = {
   situation(): RecorderSituation;
 };
 
-/** The ten digits that the directory ends in, else nothing. */
-export const recordIdOf = (recordDir: string): string => /(?:^|\/)(\d{10})$/.exec(recordDir)?.[1] ?? '';
-
 const startBody = startRecordBody.optional();
-
-const mpdPath = (recordDir: string): string => `${recordDir}/manifest.mpd`;
 
 const started = (stream: string, { record_dir }: RecordingStarted): StartRecordAnswer => ({
   id: stream,
   record_id: recordIdOf(record_dir),
   record_dir,
-  mpd_path: mpdPath(record_dir),
+  mpd_path: mpdPathOf(record_dir),
 });
 
 const addRecord = (app: HttpApp, deps: RecordRoutesDeps): void => {
@@ -84,7 +81,7 @@ const addRecord = (app: HttpApp, deps: RecordRoutesDeps): void => {
     async (request) => {
       const name = demandStream(access.identityOf(request), 'admin', request.params.stream);
       const summary = await recordings.stop(name);
-      return { id: name, mpd_path: mpdPath(summary.record_dir), ...summary };
+      return { id: name, mpd_path: mpdPathOf(summary.record_dir), ...summary };
     },
   );
 };

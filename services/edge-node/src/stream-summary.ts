@@ -1,4 +1,4 @@
-import type { StreamInfo, StreamSummary } from '@weir/contracts';
+import { mpdPathOf, type StreamInfo, type StreamSummary } from '@weir/contracts';
 import type { Session } from './session.ts';
 import { publishedTracks, type Stream } from './stream.ts';
 
@@ -29,7 +29,7 @@ const recorderWord = (stream: Stream, { enabled, attached, isServed }: RecorderS
         recording_id,
         record,
         record_dir,
-        mpd_path: `${record_dir}/manifest.mpd`,
+        mpd_path: mpdPathOf(record_dir),
         since_ms: start_ms,
       };
       return { recorder: isServed(stream) ? 'recording' : 'absent', recorder_reason: null, recording };
