@@ -42,11 +42,15 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
   const isAuto = (stream: Stream) => enabled && isAutoRecorded(autoStreams, stream);
   const countOf = (recorder: Recorder) =>
     streams.all().filter(({ recording }) => 'spool' in recording && recording.spool === recorder.spool.spool).length;
-  const set = (stream: Stream, state: RecordingState) => {
-    stream.recording = state;
-    const isOrdered = state.kind === 'starting' || state.kind === 'recording';
+  const keepOrRelease = (stream: Stream) => {
+    const { kind } = stream.recording;
+    const isOrdered = kind === 'starting' || kind === 'recording';
     if (isOrdered || (isAuto(stream) && !stream.isHeld)) stream.media.keep();
     else if (claims.of(stream.name) === undefined) stream.media.release();
+  };
+  const set = (stream: Stream, state: RecordingState) => {
+    stream.recording = state;
+    keepOrRelease(stream);
     changed(stream);
   };
   const rest = (stream: Stream, state: RecordingState) => {
@@ -75,6 +79,8 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
     /** A recorder that is free, but for those named. */
     pick: (leftOut: ReadonlySet<Recorder> = new Set()): Recorder | undefined => recorders.pick(countOf, leftOut),
     set,
+    /** Keeps a stream's packets for replay while somebody may need them, and no longer. */
+    keepOrRelease,
     /** A recorder has taken the stream. */
     run(stream: Stream, running: Omit<RunningRecording, 'kind' | 'unservedMs'>): void {
       stream.refusal = null;

@@ -145,6 +145,12 @@ export const createRecordings = (deps: RecordingsDeps) => {
       return claims.of(name) === undefined ? 'stopped' : null;
     },
 
+    /** A record connection closed: a recording that ended meanwhile needs its packets no more. */
+    unclaimed(name: string): void {
+      const stream = streams.get(name);
+      if (stream !== undefined) states.keepOrRelease(stream);
+    },
+
     /** A recorder said something that no command asked for. */
     told(recorder: Recorder, message: RecorderMessage): void {
       if (message.kind === 'ended') {
@@ -184,7 +190,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
 
     /** A publisher connected. */
     publisherStarted(stream: Stream): void {
-      if (states.isAuto(stream)) stream.media.keep();
+      states.keepOrRelease(stream);
       offers.consider(stream);
     },
     /** The publisher ended: what a stop held back is held back no more. */

@@ -167,6 +167,19 @@ describe('start and stop by the API', () => {
     await expect(tap.core.recordings.stop('cam-1')).rejects.toMatchObject({ code: 'not_recording', status: 404 });
   });
 
+  test('packets are kept for replay until the stopped recorder has gone, and no longer', async () => {
+    await using tap = await openTestTap(manual);
+    await attachRecorder(tap.tap.port);
+    tap.publish('cam-1');
+    const { recording_id } = await tap.core.recordings.start('cam-1', null);
+    const record = await claim(tap.tap.port, 'cam-1', { recording_id });
+    const ring = () => tap.core.streams.get('cam-1')?.media.ring;
+    await tap.core.recordings.stop('cam-1');
+    expect(ring()).not.toBeNull();
+    record.close();
+    await vi.waitFor(() => expect(ring()).toBeNull());
+  });
+
   test('a stop that the recorder does not confirm changes nothing', async () => {
     await using tap = await openTestTap();
     const recorder = await attachRecorder(tap.tap.port, {

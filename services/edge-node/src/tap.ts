@@ -109,7 +109,9 @@ export const openTap = async (deps: TapDeps) => {
       malformed,
       heard: () => claim !== null && claims.heard(claim),
       released: () => {
-        if (claim !== null) claims.release(claim);
+        if (claim === null) return;
+        claims.release(claim);
+        recordings.unclaimed(claim.stream);
       },
       hole: (packets) => {
         stats.holes += 1;
