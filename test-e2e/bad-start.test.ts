@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { freePort, startMosquitto, temporaryDirectory } from '@weir/testkit';
@@ -79,6 +79,9 @@ test('a port in use stops the start with one line', async () => {
   expect(code).toBe(1);
   expect(lines.filter((line) => /in use/.test(line))).toHaveLength(1);
   expect(lines.join('\n')).toContain(String(port));
+  // Its password was told to nobody: the start that succeeds makes another.
+  expect(existsSync(join(directory.path, 'data/secrets/api-token'))).toBe(true);
+  expect(existsSync(join(directory.path, 'data/secrets/admin'))).toBe(false);
 });
 
 test('a broker that refuses the password stops the start with one line', async () => {

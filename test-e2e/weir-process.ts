@@ -30,6 +30,10 @@ export const startWeir = (cwd: string, args: readonly string[], env: Record<stri
     env: { ...environment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // A test that timed out never gets to its end: nothing of it outlives the run.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.on('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
   let text = '';
   const waiting = new Set<() => void>();
   const take = (chunk: Buffer) => {

@@ -32,7 +32,8 @@ export const commands: Record<string, Command> = {
   },
   publish: {
     summary: 'send a file or a test pattern to a stream by WHIP',
-    usage: 'FILE | --test-pattern  [--stream NAME] [--url URL] [--token-file FILE] [--duration SECONDS]',
+    usage:
+      'FILE | --test-pattern  [--stream NAME] [--url URL] [--token-file FILE] [--data-dir DIR] [--duration SECONDS]',
     run: async (args) => (await import('./publish.ts')).publish(args),
   },
   'edge-node': service('@weir/edge-node/main', 'run the edge node alone: WHIP, WHEP, tap'),

@@ -1,6 +1,7 @@
 /** What a first `weir up` makes: directories, secrets, and the account of the administrator. */
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WeirConfig } from '@weir/contracts';
 import { fileError, hashPassword, loadOrCreateFile, openSecrets, type Secrets, secretsDirectory } from '@weir/runtime';
@@ -17,13 +18,19 @@ const writable = (path: string): void => {
   }
 };
 
+const administratorFile = (config: WeirConfig): string => join(secretsDirectory(config), 'admin');
+
+/** Forgets an administrator whose password nobody was told: the next start makes another. */
+export const forgetAdministrator = (config: WeirConfig): Promise<void> =>
+  rm(administratorFile(config), { force: true });
+
 /** Makes the administrator's account once; returns its password when it did, for it is kept as a hash only. */
 const makeAdministrator = async (config: WeirConfig): Promise<string | null> => {
   // 20 characters of 32: a hundred bits, without letters that are read for one another.
   const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789';
   const password = [...randomBytes(20)].map((byte) => alphabet[byte % alphabet.length]).join('');
   const fresh = `${JSON.stringify({ username: ADMIN_NAME, password_hash: await hashPassword(password) })}\n`;
-  const kept = await loadOrCreateFile(join(secretsDirectory(config), 'admin'), () => fresh);
+  const kept = await loadOrCreateFile(administratorFile(config), () => fresh);
   return kept === fresh ? password : null;
 };
 

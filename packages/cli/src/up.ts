@@ -18,7 +18,7 @@ import {
 } from '@weir/runtime';
 import { banner, hostOf } from './banner.ts';
 import { writeFirstConfig } from './config-file.ts';
-import { prepareDataDirectory } from './first-start.ts';
+import { forgetAdministrator, prepareDataDirectory } from './first-start.ts';
 import { untilJoined } from './readiness.ts';
 
 const entryOf = (module: string): string => fileURLToPath(import.meta.resolve(module));
@@ -45,6 +45,8 @@ export const up = (args: readonly string[]): Promise<void> =>
       const log = serviceLog('up', config);
       shell.useLog(log);
       const { secrets, password } = await prepareDataDirectory(config);
+      let isTold = password === null;
+      scope.defer(() => (isTold ? undefined : forgetAdministrator(config)), 'administrator');
       const { rest, node, recorder } = children(args);
       const supervisor = await startSupervisor({
         groups: [[rest, node, recorder]],
@@ -61,6 +63,7 @@ export const up = (args: readonly string[]): Promise<void> =>
       await untilJoined(`http://${hostOf(config.gateway.listen)}:${addresses.gatewayPort}`, secrets.apiToken, signal);
       if (isFirst) process.stdout.write(`weir: wrote ${resolve(file)}\n`);
       process.stdout.write(banner(config, addresses, password, join(secretsDirectory(config), 'api-token')));
+      isTold = true;
       shell.ready({ ...addresses });
       await aborted(signal);
     },
