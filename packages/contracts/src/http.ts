@@ -16,8 +16,8 @@ export const problemDocument = z.object({
   detail: z.string().optional(),
 });
 
-/** Body of `POST /api/record/:stream`, optional. */
-export const startRecordBody = z.strictObject({ base_dir: z.string().max(512).optional() });
+/** Body of `POST /api/record/:stream`, optional; `base_dir` leaves room for the `/<record>` that a rotation appends. */
+export const startRecordBody = z.strictObject({ base_dir: z.string().max(500).optional() });
 
 /** Answer of `POST /api/record/:stream`: the seed's four fields. */
 export const startRecordAnswer = z.object({

@@ -62,6 +62,8 @@ test.each([
   [tapHello, { weir_tap: 1, token: 't', process_id: 'p', use: 'write', stream: 's' }],
   [recorderSignal, { kind: 'heartbeat', durable_ordinal: -1, resume: [] }],
   [nodeCommand, { kind: 'reboot', id: '1' }],
+  [recorderMessage, { kind: 'ended', stream: 's', recording_id: 'r', cause: 'x'.repeat(1000) }],
+  [recorderMessage, { kind: 'accepted', id: '1', recording: { ...recording, record_dir: 'x'.repeat(1000) } }],
 ])('%# is refused', (schema, message) => {
   expect(schema.safeParse(message).success).toBe(false);
 });

@@ -112,7 +112,7 @@ export const tapRefusal = z.object({
 export const recordingStarted = z.object({
   recording_id: id,
   record: z.int(),
-  record_dir: z.string(),
+  record_dir: z.string().max(512),
   start_ms: z.int(),
 });
 
@@ -120,7 +120,7 @@ export const recordingStarted = z.object({
 export const recordingSummary = z.object({
   recording_id: id,
   record: z.int(),
-  record_dir: z.string(),
+  record_dir: z.string().max(512),
   start_ms: z.int(),
   end_ms: z.int(),
   segments: z.int(),
@@ -154,13 +154,13 @@ export const recorderMessage = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('not_recording'), id }),
   z.object({ kind: z.literal('response'), id, status: z.int(), body: z.unknown() }),
   z.object({ kind: z.literal('spool'), spool: attachedSpool }),
-  z.object({ kind: z.literal('ended'), stream: z.string(), recording_id: id, cause: z.string() }),
+  z.object({ kind: z.literal('ended'), stream: z.string().max(300), recording_id: id, cause: z.string().max(128) }),
   z.object({ kind: z.literal('rotated'), stream: z.string(), recording: recordingStarted }),
   z.object({
     kind: z.literal('gap'),
-    stream: z.string(),
+    stream: z.string().max(300),
     recording_id: id,
-    record_dir: z.string(),
+    record_dir: z.string().max(512),
     cause: gapCause,
     from_ms: z.int(),
     to_ms: z.int(),

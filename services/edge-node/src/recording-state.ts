@@ -96,10 +96,10 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
       rest(stream, { kind: 'idle' });
     },
     /** The stream is not recorded, and why. */
-    refuse(stream: Stream, reason: string): void {
-      if (stream.refusal !== reason) {
-        emit('weir.recording.refused', { stream: stream.name, reason: reason.slice(0, 500) });
-      }
+    refuse(stream: Stream, why: string): void {
+      // It travels in events, which are bounded, and may be a recorder's own words, which are not.
+      const reason = why.slice(0, 500);
+      if (stream.refusal !== reason) emit('weir.recording.refused', { stream: stream.name, reason });
       stream.refusal = reason;
       rest(stream, { kind: 'refused', reason });
     },

@@ -71,6 +71,18 @@ describe('orders', () => {
     expect([full.commands.length, free.commands.length]).toEqual([1, 1]);
   });
 
+  test('a refusal that a recorder words at length is cut to what an event can carry', async () => {
+    await using tap = await openTestTap();
+    await attachRecorder(tap.tap.port, {
+      answer: ({ id }) => ({ kind: 'declined', id, code: 'disk_full', message: 'no room '.repeat(20_000) }),
+    });
+    tap.publish('cam-1');
+    await vi.waitFor(() => expect(stateOf(tap, 'cam-1')?.kind).toBe('refused'));
+    const refused = tap.told.find(({ type }) => type === 'weir.recording.refused')?.data as { reason: string };
+    expect(refused.reason).toHaveLength(500);
+    expect(stateOf(tap, 'cam-1')).toEqual({ kind: 'refused', reason: refused.reason });
+  });
+
   test('an order survives the restart of the node: the recorder tells it', async () => {
     await using tap = await openTestTap();
     const order = { recording_id: 'old-1', record: 7, record_dir: 'cam-1/7', ordered_ms: 7_000, stream: 'cam-1' };
