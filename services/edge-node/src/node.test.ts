@@ -152,7 +152,7 @@ describe('a session', () => {
       ...(more.body === undefined ? {} : { body: more.body }),
     });
 
-  test('takes candidates, and ends by DELETE once', async () => {
+  test('takes candidates and no ICE restart, and ends by DELETE once', async () => {
     const node = keep(await openTestNode());
     const { location } = await publish(node, 'cam-1');
     expect(location()).toMatch(/^\/session\/cam-1\/[0-9a-f]{32}$/);
@@ -160,6 +160,11 @@ describe('a session', () => {
     expect((await request(node, 'PATCH', location(), fragment)).status).toBe(204);
     expect((await request(node, 'PATCH', location(), { ...fragment, type: 'application/sdp' })).status).toBe(415);
     expect((await request(node, 'PATCH', location(), { ...fragment, body: 'hello' })).status).toBe(400);
+    const { peerUfrag } = [...node.core.sessions.all()][0] ?? {};
+    const named = `a=ice-ufrag:${peerUfrag}\r\na=ice-pwd:0123456789012345678901\r\n${fragment.body}`;
+    expect((await request(node, 'PATCH', location(), { ...fragment, body: named })).status).toBe(204);
+    const restart = named.replace(`:${peerUfrag}`, ':another');
+    expect((await request(node, 'PATCH', location(), { ...fragment, body: restart })).status).toBe(422);
     expect((await request(node, 'DELETE', location())).status).toBe(200);
     expect((await request(node, 'DELETE', location())).status).toBe(404);
     expect(node.core.streams.size).toBe(0);

@@ -23,3 +23,6 @@ export const isSdpFragment = (text: string): boolean => {
     return LINES.some((pattern, index) => (isKnown && index === LINES.length - 1 ? false : pattern.test(line)));
   });
 };
+
+/** The first ICE user fragment that an offer or a fragment names (RFC 8839 §5.4); null when it names none. */
+export const iceUfragOf = (text: string): string | null => /^a=ice-ufrag:(\S+)/m.exec(text)?.[1] ?? null;

@@ -8,6 +8,8 @@ type Base = {
   /** Kind and subject of the identity that made it. */
   readonly owner: string;
   readonly answer: string;
+  /** The ICE user fragment of the peer's offer: another one in a PATCH asks for an ICE restart. */
+  readonly peerUfrag: string | null;
   close(): void;
 };
 

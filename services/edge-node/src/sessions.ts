@@ -14,6 +14,7 @@ import { type Log, WeirError } from '@weir/runtime';
 import type { NodeClock } from './clock.ts';
 import type { Emit } from './recording-state.ts';
 import type { Recordings } from './recordings.ts';
+import { iceUfragOf } from './sdp-fragment.ts';
 import type { PublishSession, Session, ViewSession } from './session.ts';
 import { isSameMedia, publishedTracks, type Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
@@ -143,7 +144,7 @@ export const createSessions = (deps: SessionsDeps) => {
       );
       const stream = streams.ensure(name);
       const { id, answer, stats, requestKeyFrame, close } = peer;
-      const common = { id, answer, stats, requestKeyFrame, close, owner, stream: name };
+      const common = { id, answer, stats, requestKeyFrame, close, owner, stream: name, peerUfrag: iceUfragOf(offer) };
       const session: PublishSession = { ...common, role: 'publish', createdMs: clock.now() };
       stream.publisher = { kind: 'connecting', session, tracks: peer.tracks };
       stream.publisherLeftMs = 0;
@@ -168,7 +169,7 @@ export const createSessions = (deps: SessionsDeps) => {
         }),
       );
       const { id, answer, stats, close } = viewer;
-      const common = { id, answer, stats, close, owner, stream: name };
+      const common = { id, answer, stats, close, owner, stream: name, peerUfrag: iceUfragOf(offer) };
       const session: ViewSession = { ...common, role: 'subscribe', createdMs: clock.now() };
       stream.fanout.add(viewer);
       stream.viewers.set(id, session);

@@ -3,7 +3,7 @@ import { MAX_SDP_BYTES, type WeirConfig } from '@weir/contracts';
 import { type HttpApp, type Identity, WeirError } from '@weir/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Access, demandSession, demandStream, ownerOf } from './access.ts';
-import { isSdpFragment } from './sdp-fragment.ts';
+import { iceUfragOf, isSdpFragment } from './sdp-fragment.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -115,9 +115,13 @@ const addSessions = (app: HttpApp, { access, sessions }: WhipDeps): void => {
     path,
     { ...guarded, schema: { summary: 'Takes the candidates of a peer', consumes: SDP_FRAGMENT } },
     async (request, reply) => {
-      sessionOf(request);
+      const { peerUfrag } = sessionOf(request);
       const fragment = bodyText(request, SDP_FRAGMENT);
       if (!isSdpFragment(fragment)) throw new WeirError('invalid_sdp', 'the body is not an SDP fragment (RFC 8840)');
+      // RFC 9725 §4.3: trickle ICE without ICE restarts is allowed, and then a restart is answered 422.
+      if ((iceUfragOf(fragment) ?? peerUfrag) !== peerUfrag) {
+        throw new WeirError('sdp_unacceptable', 'ICE restarts are not taken: end the session and make a new one');
+      }
       // We are ICE-lite: the peer's checks tell its addresses, its candidates are not needed.
       return reply.code(204).send();
     },
