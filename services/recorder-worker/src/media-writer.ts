@@ -84,18 +84,22 @@ const openFiles = ({ recordingId, path, disk }: WriterDeps, { chain, open }: Wri
   let hasNewName = false;
   const find = (track: TrackKind, number: number) =>
     open.find((each) => each.track === track && each.number === number);
+  // Gaps stand in the video file; audio carries them where there has been none for a segment.
+  const isVideoComing = (number: number): boolean => {
+    const last = open.findLast((each) => each.track === 'video')?.number ?? chain.get('video')?.number ?? 0;
+    return number - last <= 1;
+  };
   const create = async (track: TrackKind, number: number): Promise<OpenFile> => {
     const before = open.findLast((each) => each.track === track);
     const previous =
       before === undefined ? (chain.get(track) ?? null) : { number: before.number, sha256: before.file.sha256() };
-    // Gaps stand in the video file; audio carries them where there is no video.
-    const gaps = track === 'video' || !open.some((each) => each.track === 'video') ? gapsSince : [];
+    const gaps = track === 'video' || !isVideoComing(number) ? gapsSince : [];
+    if (gaps.length > 0) gapsSince = [];
     const head = encodeChainBox({ recordingId, track, number, previous, gaps });
     const file = await createSegmentFile(disk, join(path, encodeObjectName({ kind: 'segment', track, number })), head);
     const made = { track, number, file };
     open.push(made);
     hasNewName = true;
-    if (gaps.length > 0) gapsSince = [];
     return made;
   };
   return {
@@ -153,8 +157,9 @@ export const openMediaWriter = (deps: WriterDeps, start: WriterStart): MediaWrit
   const writeParts = async (parts: readonly PartOutput[]): Promise<void> => {
     const startedMs = performance.now();
     const ofTrack = (track: TrackKind) => files.write(parts.filter((part) => part.track === track));
-    // Video first where both begin a file: its file carries the gaps.
-    await Promise.all([ofTrack('video'), ofTrack('audio')]);
+    // Both to their end, whatever becomes of the other: after a failure nothing may still be writing.
+    for (const written of await Promise.allSettled([ofTrack('video'), ofTrack('audio')]))
+      if (written.status === 'rejected') throw written.reason;
     await files.syncNames();
     deps.durable(Math.max(...parts.map(({ id }) => id)), performance.now() - startedMs);
   };

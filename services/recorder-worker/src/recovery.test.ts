@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -16,7 +17,7 @@ import { openMediaWriter } from './media-writer.ts';
 import { joinTrack, probeTrack } from './recorder-fixture.ts';
 import { initOf, segmentOf } from './recording-rows.ts';
 import { type Recovered, recoverRecording } from './recovery.ts';
-import { systemDisk } from './segment-file.ts';
+import { type Disk, systemDisk } from './segment-file.ts';
 
 const START_MS = 1_762_842_203_000;
 let packets: ClipPacket[] = [];
@@ -157,6 +158,43 @@ test('what was not written whole is cut off, at any length, and comes again from
     await recordOver(spool, recovered, [...all, { kind: 'finish' }]);
     expectWhole(directory.path, spool, id);
   }
+});
+
+test('lower files are final: names synced before their rows, hashed as they are, whatever became of them', async () => {
+  using directory = temporaryDirectory('recovery');
+  const { spool, id } = open(directory.path);
+  using _ = spool;
+  const all = inputs();
+  const alive = all.filter((input) => input.kind !== 'packet' || input.arrivalMs < START_MS + 5900);
+  const order: string[] = [];
+  let isAlive = true;
+  const watched: Spool = {
+    ...spool,
+    closeSegment: (recordingId, segment) => {
+      if (isAlive) return;
+      order.push(`row ${segment.number}`);
+      spool.closeSegment(recordingId, segment);
+    },
+  };
+  const disk: Disk = {
+    ...systemDisk,
+    syncDirectory: async (path) => {
+      await systemDisk.syncDirectory(path);
+      order.push('names');
+    },
+  };
+  await recordOver(watched, await recoverRecording(watched, disk, id), alive);
+  isAlive = false;
+  const path = spool.openRecording(id).files.find(({ number }) => number === 2)?.path ?? '';
+  const bytes = readFileSync(path);
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+  const { start } = await recoverRecording(watched, disk, id);
+  for (const { file } of start.open) await file.close();
+  expect(order).toEqual(['names', 'row 1', 'row 2']);
+  const row = spool.segments(id)[1]?.tracks.find(({ track }) => track === 'video');
+  expect(row).toMatchObject({ bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') });
+  expect(readFileSync(path)).toEqual(bytes);
 });
 
 test('a recovery that is itself interrupted finds the same again', async () => {

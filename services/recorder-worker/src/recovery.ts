@@ -2,7 +2,7 @@
  * What a recording left on the disk, made sound again (design: after a crash).
  *
  * Per track only the highest-numbered file is reopened, cut behind its last whole part; lower ones are final and are
- * hashed as they are. A segment all of whose files are final gets its row. A file without a whole part is removed, and
+ * hashed as they are: each was synced before the next one's name was made, the names are synced here. A segment all of whose files are final gets its row. A file without a whole part is removed, and
  * so is an init file without a row: nothing counts that names it. Nothing here asks the clock.
  */
 import { createHash } from 'node:crypto';
@@ -28,7 +28,7 @@ import type { SegmentFacts, WriterStart } from './media-writer.ts';
 import { type Disk, reopenSegmentFile } from './segment-file.ts';
 
 /** A segment file as it was found: its whole parts, and the bytes they are in. */
-type FoundFile = OpenSegmentFile & { parts: PartSummary[]; whole: Uint8Array };
+type FoundFile = OpenSegmentFile & { parts: PartSummary[]; content: Uint8Array; whole: Uint8Array };
 
 /** A recording ready to go on. */
 export type Recovered = {
@@ -69,9 +69,9 @@ const wallMsAt = (point: ResumePoint, ticks: number, timescale: number): number 
   point.clock === null ? 0 : point.clock.wallMs - ((point.decodeTime - ticks) * 1000) / timescale;
 
 const readFound = async (file: OpenSegmentFile): Promise<FoundFile> => {
-  const bytes = await readFile(file.path);
-  const { parts, validLength } = scanSegment(bytes);
-  return { ...file, parts, whole: bytes.subarray(0, validLength) };
+  const content = await readFile(file.path);
+  const { parts, validLength } = scanSegment(content);
+  return { ...file, parts, content, whole: content.subarray(0, validLength) };
 };
 
 const factsOf = ({ parts, track }: FoundFile, timescale: number) => {
@@ -108,14 +108,14 @@ const segmentFacts = (recording: OpenRecording, number: number, files: readonly 
   };
 };
 
-/** The row of a segment whose files are final. */
+/** The row of a segment whose files are final, whatever became of their bytes. */
 const closedSegment = (recording: OpenRecording, number: number, files: readonly FoundFile[]): ClosedSegment => {
   const { tracks, ...facts } = segmentFacts(recording, number, files);
   return {
     ...facts,
     tracks: tracks.map((track, index) => {
-      const whole = files[index]?.whole ?? new Uint8Array(0);
-      return { ...track, bytes: whole.length, sha256: createHash('sha256').update(whole).digest('hex') };
+      const content = files[index]?.content ?? new Uint8Array(0);
+      return { ...track, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') };
     }),
   };
 };
@@ -179,6 +179,28 @@ const closeFinal = (spool: Spool, recording: OpenRecording, found: readonly Foun
   return found.filter(({ number }) => number > lastNumber);
 };
 
+/** Opens what goes on, all of it or nothing; cut is only a track's highest file. */
+const reopen = async (
+  disk: Disk,
+  recording: OpenRecording,
+  files: readonly FoundFile[],
+): Promise<WriterStart['open']> => {
+  const opened: WriterStart['open'] = [];
+  try {
+    for (const each of files) {
+      const { track, number, path } = each;
+      const isHighest = files.findLast((other) => other.track === track) === each;
+      const found = segmentFacts(recording, number, [each]);
+      const file = await reopenSegmentFile(disk, path, isHighest ? each.whole : each.content);
+      opened.push({ track, number, found, file });
+    }
+    return opened;
+  } catch (error) {
+    await Promise.all(opened.map(({ file }) => file.close().catch(() => undefined)));
+    throw error;
+  }
+};
+
 /** Makes the files of an open recording sound and tells where it goes on. */
 export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: string): Promise<Recovered> => {
   const recording = spool.openRecording(recordingId);
@@ -186,6 +208,8 @@ export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: st
   const tornBytes = read.reduce((sum, { bytes, whole }) => sum + bytes - whole.length, 0);
   await removeStrays(disk, recording, read);
   const found = read.filter(({ parts }) => parts.length > 0);
+  // Whoever died may have died before; a row must not outlive the name of its file.
+  if (found.length > 0) await disk.syncDirectory(recording.path);
   const open = closeFinal(spool, recording, found);
   const points = furthestPoints(
     [...recording.resume, ...found.flatMap(ownPoint)],
@@ -205,12 +229,7 @@ export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: st
   const lastSegment = Math.max(recording.lastNumber, 0, ...found.map(({ number }) => number));
   const period = Math.max(0, ...recording.inits.map((init) => init.period));
   const walls = [...points.values()].flatMap(({ clock }) => (clock === null ? [] : [clock.wallMs]));
-  const start: WriterStart = { chain, open: [] };
-  for (const file of open) {
-    const { track, number, path, whole } = file;
-    const facts = segmentFacts(recording, number, [file]);
-    start.open.push({ track, number, found: facts, file: await reopenSegmentFile(disk, path, whole) });
-  }
+  const start: WriterStart = { chain, open: await reopen(disk, recording, open) };
   return {
     recording: spool.openRecording(recordingId),
     resume: lastSegment === 0 && tracks.length === 0 ? null : { tracks, lastSegment, period },

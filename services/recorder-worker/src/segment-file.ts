@@ -92,18 +92,32 @@ const segmentFile = (file: DiskFile, before: Uint8Array): SegmentFile => {
   };
 };
 
+/** What a file could not be prepared for is closed again: a handle that nobody has ends the process when it is collected. */
+const orClosed = async <T>(file: DiskFile, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+};
+
 /** Creates a segment file that begins with `head`, its chain box; its name is not durable yet. */
 export const createSegmentFile = async (disk: Disk, path: string, head: Uint8Array): Promise<SegmentFile> => {
   const file = await disk.open(path, 'wx+');
-  const segment = segmentFile(file, new Uint8Array(0));
-  await segment.append([head]);
-  return segment;
+  return orClosed(file, async () => {
+    const segment = segmentFile(file, new Uint8Array(0));
+    await segment.append([head]);
+    return segment;
+  });
 };
 
 /** Opens a segment file to go on behind `whole`, its bytes up to the last whole part; what follows is cut off. */
 export const reopenSegmentFile = async (disk: Disk, path: string, whole: Uint8Array): Promise<SegmentFile> => {
   const file = await disk.open(path, 'r+');
-  await file.truncate(whole.length);
-  await file.sync();
-  return segmentFile(file, whole);
+  return orClosed(file, async () => {
+    await file.truncate(whole.length);
+    await file.sync();
+    return segmentFile(file, whole);
+  });
 };
