@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type ClipPacket,
@@ -173,6 +174,12 @@ test('a disk without room: recording stops and says so, new offers are declined,
   expect(frames).toBeLessThan(videoFrames);
 });
 
+/** The segment files of a recording's directory. */
+const segmentFiles = (path: string): string[] =>
+  readdirSync(path)
+    .filter((name) => name.includes('_seg_'))
+    .sort();
+
 /** A disk of which each write fails while `failing` holds, half of it written. */
 const failingDisk = (failing: () => string | null): Disk => ({
   ...systemDisk,
@@ -222,6 +229,67 @@ test.each(['ENOSPC', 'EIO'])(
     expectEveryFrameOnce(directory.path, found?.path ?? '');
   },
 );
+
+test('a write that fails while a recording ends does not end it: its last frames get their row', async () => {
+  using directory = temporaryDirectory('recorder-disk');
+  await using tap = await startTapServer(TOKEN);
+  let failures = 0;
+  const recorder = await startRecorder(tap, directory.path, {
+    disk: failingDisk(() => {
+      if (failures === 0) return null;
+      failures -= 1;
+      return 'EIO';
+    }),
+  });
+  try {
+    const clip = publishClip(tap, Date.now());
+    await tap.ask(offer);
+    clip.send(between(0, 3000));
+    await tap.until(() => readLedger(directory.path)[0]?.segments.length === 1);
+    await tap.until(() => isDurable(tap, between(0, 3000).length));
+    failures = 1;
+  } finally {
+    await recorder.stop('orderly');
+  }
+  expect(failures).toBe(0);
+  const [found] = readLedger(directory.path);
+  expect(found?.recording).toMatchObject({ status: 'ended', end_cause: 'orderly_stop' });
+  expect(found?.segments.map(({ number }) => number)).toEqual([1, 2]);
+  expect(segmentFiles(found?.path ?? '')).toEqual([
+    'a_seg_0001.m4s',
+    'a_seg_0002.m4s',
+    'v_seg_0001.m4s',
+    'v_seg_0002.m4s',
+  ]);
+});
+
+test('an absence that the ring bridged is no gap when the recording ends later', async () => {
+  using directory = temporaryDirectory('recorder-disk');
+  await using tap = await startTapServer(TOKEN);
+  let failures = 0;
+  const recorder = await startRecorder(tap, directory.path, {
+    disk: failingDisk(() => {
+      if (failures === 0) return null;
+      failures -= 1;
+      return 'EIO';
+    }),
+  });
+  try {
+    // Its media lie in the past, as those of a recording that has gone on for a while.
+    const clip = publishClip(tap, Date.now() - 60_000);
+    await tap.ask(offer);
+    clip.send(between(0, 3000));
+    await tap.until(() => readLedger(directory.path)[0]?.segments.length === 1);
+    failures = 1;
+    clip.send(between(3000, 5000));
+    await tap.until(() => failures === 0);
+    clip.send(between(5000, END_MS));
+    await tap.until(() => readLedger(directory.path)[0]?.segments.length === 3);
+  } finally {
+    await recorder.stop('orderly');
+  }
+  expect(readLedger(directory.path)[0]?.gaps).toEqual([]);
+});
 
 test('a disk that is too slow closes the connection, and the rest comes from the ring', async () => {
   using directory = temporaryDirectory('recorder-slow');

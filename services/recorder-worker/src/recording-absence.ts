@@ -12,23 +12,29 @@ export type AbsenceGap = {
   mediaCame(): void;
 };
 
-/** Makes the settling of one session's absence. */
+/** Makes the settling of one session's absence; `settled` is told once, when it is over. */
 export const absenceGap = (
   spool: Pick<Spool, 'withdrawGap'>,
   recordingId: string,
   absence: Absence | null,
+  settled: () => void,
 ): AbsenceGap => {
-  let standingMs = absence?.gapFromMs ?? null;
+  let standing = absence;
+  const settle = (): Absence | null => {
+    const was = standing;
+    standing = null;
+    if (was !== null) settled();
+    return was;
+  };
   return {
     gapOf: ({ cause, fromMs, toMs }) => {
-      const begunMs = standingMs;
-      standingMs = null;
-      if (absence === null || cause !== 'ring_overflow') return { cause, from_ms: fromMs, to_ms: toMs };
-      return { cause: absence.cause, from_ms: begunMs ?? fromMs, to_ms: toMs };
+      const was = settle();
+      if (was === null || cause !== 'ring_overflow') return { cause, from_ms: fromMs, to_ms: toMs };
+      return { cause: was.cause, from_ms: was.gapFromMs ?? fromMs, to_ms: toMs };
     },
     mediaCame: () => {
-      if (standingMs !== null) spool.withdrawGap(recordingId, standingMs);
-      standingMs = null;
+      const gapFromMs = settle()?.gapFromMs ?? null;
+      if (gapFromMs !== null) spool.withdrawGap(recordingId, gapFromMs);
     },
   };
 };

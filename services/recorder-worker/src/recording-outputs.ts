@@ -9,6 +9,8 @@ import { placeOf, type RingPlace } from './ring-place.ts';
 
 /** What comes of a recording's outputs. */
 export type OutputEvents = {
+  /** The media go on: the absence is over. */
+  settled(): void;
   /** Every part up to this id is durable. */
   durable(part: number): void;
   /** A write failed: nothing more will be written. */
@@ -39,7 +41,7 @@ export const openOutputSink = (
 ): OutputSink => {
   const { spool, counts, log, settings } = deps;
   const { recording_id: recordingId, record_dir, stream, start_ms } = recovered.recording.recording;
-  const absence = absenceGap(spool, recordingId, absent);
+  const absence = absenceGap(spool, recordingId, absent, events.settled);
   let startMs = start_ms;
   let isEnding = false;
 

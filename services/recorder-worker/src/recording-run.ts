@@ -2,6 +2,7 @@
  * A stream's recording in this process: session after session, each from what the disk has. Between sessions the disk
  * may be full or failing, and a rotation changes which recording it is. Nothing here ends a process.
  */
+import { join } from 'node:path';
 import type { RecordingStarted, RecordingSummary } from '@weir/contracts';
 import { oneLine, systemCode } from '@weir/runtime';
 import type { ManifestFile } from './manifest-file.ts';
@@ -42,6 +43,8 @@ export type RecordingRun = {
 };
 
 const DISK_RETRY_MS = 1_000;
+// A recording that is asked to end while the disk fails stays open after so many tries: the next start finds it.
+const LAST_TRIES = 2;
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
 
 const isFull = (error: unknown): boolean =>
@@ -65,9 +68,10 @@ export const runRecording = (
   let session: RecordingSession | null = null;
   let absence = firstAbsence;
   let beginAt: RingPlace | null = null;
+  let lastTries = LAST_TRIES;
 
-  const pathOf = () => spool.openRecording(recordingId).path;
-  let manifest = deps.manifest(recordingId, pathOf());
+  const manifestOf = (id: string): ManifestFile => deps.manifest(id, join(spool.dir, spool.recording(id)?.dir ?? ''));
+  let manifest = manifestOf(recordingId);
 
   const wait = (ms: number) =>
     new Promise<void>((resolve) => {
@@ -102,34 +106,38 @@ export const runRecording = (
     deps.tell({ kind: 'gap', stream, recording_id: recordingId, record_dir, ...gap });
   };
 
+  const settled = (): void => {
+    absence = null;
+  };
+
+  /** An absence that lasted to the end. */
+  const noteAbsence = (): void => {
+    if (absence === null || absence.gapFromMs === null) return;
+    spool.noteGap(recordingId, { from_ms: absence.gapFromMs, to_ms: deps.now(), cause: absence.cause });
+  };
+
   const close = async (cause: EndCause): Promise<RecordingSummary> => {
-    const { lastEndMs } = spool.openRecording(recordingId);
-    if (absence?.gapFromMs !== null && absence !== null) {
-      spool.noteGap(recordingId, { from_ms: absence.gapFromMs, to_ms: deps.now(), cause: absence.cause });
-    }
-    spool.endRecording(recordingId, cause, lastEndMs);
+    noteAbsence();
+    spool.endRecording(recordingId, cause, spool.openRecording(recordingId).lastEndMs);
     await manifest.finish();
     log.info({ recording_id: recordingId, cause }, 'recording ended');
     return spool.summaryOf(recordingId);
   };
 
   const rotate = async (resumeAt: RingPlace): Promise<void> => {
-    const { recording } = await recoverForRotation();
-    await close('rotated');
-    const { node_id: nodeId, node_alias: nodeAlias, base_dir: baseDir } = recording;
-    const started = spool.startRecording({ stream, nodeId, nodeAlias, baseDir, cause: 'rotation' });
+    const { lastEndMs, files } = spool.openRecording(recordingId);
+    // What was written behind the last segment is in the ring still, for the next recording.
+    await Promise.all(files.map(({ path }) => deps.disk.remove(path)));
+    noteAbsence();
+    const started = spool.rotateRecording(recordingId, lastEndMs);
+    log.info({ recording_id: recordingId, next: started.recording_id }, 'recording rotated');
+    const last = manifest;
     recordingId = started.recording_id;
-    manifest = deps.manifest(recordingId, pathOf());
+    manifest = manifestOf(recordingId);
     beginAt = resumeAt;
     absence = null;
     deps.tell({ kind: 'rotated', stream, recording: started });
-  };
-
-  /** What was written behind the last segment is in the ring still, for the next recording. */
-  const recoverForRotation = async () => {
-    const open = spool.openRecording(recordingId);
-    await Promise.all(open.files.map(({ path }) => deps.disk.remove(path)));
-    return open;
+    await last.finish();
   };
 
   const runSession = async (): Promise<SessionEnd> => {
@@ -137,7 +145,7 @@ export const runRecording = (
     const recovered = await recover();
     session = openRecordingSession(
       { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed() },
-      { recovered, beginAt, absence },
+      { recovered, beginAt, absence, settled },
     );
     applyWish();
     const end = await session.done;
@@ -154,9 +162,13 @@ export const runRecording = (
     const end = await runSession();
     if (end.kind === 'ended') return close(end.cause);
     if (end.kind === 'suspended') return null;
-    if (end.kind === 'rotated') await rotate(end.resumeAt);
-    else await endureDisk(end.error);
-    return 'again';
+    if (end.kind === 'rotated') {
+      await rotate(end.resumeAt);
+      return 'again';
+    }
+    await endureDisk(end.error);
+    if (wish !== null) lastTries -= 1;
+    return lastTries > 0 ? 'again' : null;
   };
 
   const run = async (): Promise<RecordingSummary | null> => {
@@ -176,7 +188,8 @@ export const runRecording = (
     }
   };
 
-  const done = run();
+  // What stays open has no manifest to be finished, and the next process its own keeper.
+  const done = run().finally(() => manifest.cancel());
   const ask = (next: Wish) => {
     wish ??= next;
     interrupt.abort();
@@ -206,7 +219,8 @@ export const runRecording = (
 
 /** What the node is told of a recording that started or goes on. */
 export const startedOf = (run: RecordingRun, deps: Pick<RunDeps, 'spool'>): RecordingStarted => {
-  const { recording } = deps.spool.openRecording(run.recordingId);
+  const recording = deps.spool.recording(run.recordingId);
+  if (recording === undefined) throw new Error(`the ledger has lost recording ${run.recordingId}`);
   const { recording_id, record, record_dir, start_ms } = recording;
   return { recording_id, record, record_dir, start_ms };
 };

@@ -31,6 +31,8 @@ export type SessionStart = {
   /** Where a recording without media begins in the ring; null: at the oldest. */
   beginAt: RingPlace | null;
   absence: Absence | null;
+  /** Told when the media go on. */
+  settled(): void;
 };
 
 /** See the top of this file. */
@@ -83,21 +85,31 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
   let durableAtMs = deps.monotonicMs();
   let isFirstWelcome = true;
   let isOver = false;
+  let failed: Extract<SessionEnd, { kind: 'disk' }> | null = null;
 
-  /** Ends the session: nothing is taken in any more, what was given to the writer is written. */
+  /**
+   * Ends the session: nothing is taken in any more, what was given to the writer is written. When the disk fails at
+   * that, the recording is not at its end: the recovery finds what was not written into a row.
+   */
   const over = (how: SessionEnd): void => {
     if (isOver) return;
     isOver = true;
     carryCounters();
-    resolve(Promise.all([sink.close(), connection.close()]).then(() => how));
+    resolve(
+      Promise.all([sink.close(), connection.close()]).then(() => (how.kind === 'suspended' ? how : (failed ?? how))),
+    );
   };
 
   const sink: OutputSink = openOutputSink(deps, recovered, start.absence, {
+    settled: start.settled,
     durable: (part) => {
       durableAtMs = deps.monotonicMs();
       take(core.step({ kind: 'durable', part }));
     },
-    failed: (error) => over({ kind: 'disk', error }),
+    failed: (error) => {
+      failed = { kind: 'disk', error };
+      over(failed);
+    },
     aged: (resumeAt) => over({ kind: 'rotated', resumeAt }),
     overflowed: () => connection.cut('too much waits for the disk'),
     wantsKeyFrame: () => connection.send({ kind: 'key_frame' }),

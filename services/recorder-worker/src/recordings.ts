@@ -61,8 +61,9 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
     run.done
       .then((summary) => {
         if (summary === null) return;
-        const { recording } = spool.openRecording(run.recordingId);
-        deps.tell({ kind: 'ended', stream, recording_id: run.recordingId, cause: recording.end_cause ?? 'deleted' });
+        const { recordingId } = run;
+        const cause = spool.recording(recordingId)?.end_cause ?? 'deleted';
+        deps.tell({ kind: 'ended', stream, recording_id: recordingId, cause });
       })
       .catch((err) => log.error({ err, stream }, 'recording failed'))
       .finally(() => {
