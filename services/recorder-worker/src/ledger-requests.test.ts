@@ -26,6 +26,15 @@ test('rows after a stamp are answered, and the stamp is taken as the cursor told
   });
 });
 
+test('a cursor beyond the ledger, which was restored from a backup, is not believed', () => {
+  withSpool((spool) => {
+    const request = { index: 'index-1', spool: spool.spoolId, since: spool.lastStamp() + 1, limit: 10 };
+    const answer = answerLedgerRequest(spool, '/api/recordings/rows', request);
+    expect(answer).toEqual({ status: 200, body: { rows: [], last: spool.lastStamp() } });
+    expect(spool.cursor()).toBeNull();
+  });
+});
+
 test.each([
   ['another spool', { index: 'i', spool: 'aaaaaaaaaaaaaaaa', since: 0 }, 404, 'not_found'],
   ['a body that is not one', { index: 'i' }, 400, 'invalid_body'],

@@ -39,7 +39,8 @@ export const answerLedgerRequest = (
   }
   const { index, spool: asked, since, limit, refused } = parsed.data;
   if (asked !== spool.spoolId) return refusal(404, 'not_found', `spool ${asked} is not this one, ${spool.spoolId}`);
-  spool.tellCursor(index, since, refused);
+  // A ledger that was restored from a backup: what the index holds beyond it is not what these rows say.
+  if (since <= spool.lastStamp()) spool.tellCursor(index, since, refused);
   const answer: RowsResponse = { rows: withinFrame(spool.rowsAfter(since, limit)), last: spool.lastStamp() };
   return { status: 200, body: answer };
 };

@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { AttachedSpool, NodeCommand, RecorderMessage, WeirConfig } from '@weir/contracts';
+import {
+  type AttachedSpool,
+  type NodeCommand,
+  type RecorderMessage,
+  splitListen,
+  type WeirConfig,
+} from '@weir/contracts';
 import {
   createMetrics,
   fileError,
   type Log,
   nodeAlias,
   openHttp,
-  parseAddress,
   retry,
   type Scope,
   type Secrets,
@@ -44,12 +49,6 @@ const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 const STAND_BY_MS = 1_000;
 const LOG_LEVELS = { ok: 'info', low: 'warn', full: 'error' } as const;
 
-const listenOf = (text: string) => {
-  const address = parseAddress(text);
-  if (address === null) throw new WeirError('config_invalid', `recorder.listen = ${text}: expected address:port`);
-  return address;
-};
-
 /** Opens the spool; while another recorder process has it, this one stands by. */
 const takeSpool = async (dir: string, signal: AbortSignal, log: Log): Promise<Spool> => {
   let said = false;
@@ -85,7 +84,7 @@ const settingsOf = ({ recorder }: WeirConfig): RecordingSettings => ({
 /** Opens health, readiness and metrics; ready once `checks` say so. */
 const openHealth = async ({ config, scope, log }: RecorderOptions) => {
   const metrics = createMetrics('recorder-worker');
-  const listen = listenOf(config.recorder.listen);
+  const listen = splitListen(config.recorder.listen);
   const http = scope.use(openHttp({ name: 'recorder-worker', listen, log, metrics }), 'http');
   const { port } = await http.listen();
   return { http, metrics, port };
