@@ -224,6 +224,28 @@ describe('changes', () => {
     );
   });
 
+  test('a picture that comes back with another resolution, when sound has begun the next segment, has its own period', () => {
+    const changed = [...frames.slice(0, 120), ...larger.slice(120)];
+    const packets = streamOf({ video: changed, audio: sound }).filter(
+      ({ track, arrivalMs }) => track === 'audio' || arrivalMs < startMs + 1000 || arrivalMs >= startMs + 4000,
+    );
+    const { outputs, files } = record([both(), ...numbered(packets), finish], { noKeyFrameMs: 3300 });
+    const inits = of(outputs, 'init').filter(({ track }) => track === 'video');
+    expect(inits.map(({ period, width }) => [period, width])).toEqual([
+      [1, 320],
+      [2, 640],
+    ]);
+    const later = [
+      ...new Set(
+        of(outputs, 'part').flatMap(({ track, period, segment }) =>
+          track === 'video' && period === 2 ? [segment] : [],
+        ),
+      ),
+    ];
+    expect(probe(joined(files, 'video', 2, later)).frames).toBe(180);
+    expect(probe(joined(files, 'audio')).frames).toBe(sound.length);
+  });
+
   test('a new publication is a new period behind the gap, on the same timeline', () => {
     const first = numbered(streamOf({ video: frames.slice(0, 90), audio: sound.slice(0, 150) }));
     const next = 100 + first.length;

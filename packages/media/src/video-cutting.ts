@@ -44,12 +44,13 @@ const segmentFor = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
   const timeMs = (ticks * 1000) / lane.codec.clockRate;
   const full = timeMs - current.startMs >= segmentMs;
   const begun = state.segments.after(lane.segment);
-  if (begun !== null) {
+  const opensPeriod = unit.key && state.periodDue;
+  if (begun !== null && !opensPeriod) {
     // Audio has begun the next segment already; video joins it at its time, or at the key frame it was begun for.
     if (unit.key && full) begun.startMs = Math.min(begun.startMs, timeMs);
     return segmentAt(state, lane, timeMs) ?? current;
   }
-  if (unit.key && (full || state.periodDue)) return beginSegment(state, lane, ticks);
+  if (opensPeriod || (unit.key && full)) return beginSegment(state, lane, ticks);
   if (timeMs - current.startMs >= noKeyFrameMs) return beginSegment(state, lane, ticks);
   if (full) wantKeyFrame(state);
   return current;
