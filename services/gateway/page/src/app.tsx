@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 import { type Day, keepToken, type Recording, readRecordings, readToken, type Stream } from './api.ts';
+import { messageOf } from './format.ts';
 import { followFeed } from './live-feed.ts';
 import { LivePlayer } from './live-player.tsx';
 import { Login } from './login.tsx';
@@ -14,13 +15,18 @@ type Shown = { kind: 'live'; stream: string } | { kind: 'recording'; stream: str
 const useGateway = (onUnauthorized: () => void) => {
   const [streams, setStreams] = useState<Stream[] | null>(null);
   const [days, setDays] = useState<Day[] | null>(null);
+  const [fault, setFault] = useState<string | null>(null);
   const [connected, setConnected] = useState(true);
   useEffect(() => {
     const stop = new AbortController();
     const refresh = () => {
       readRecordings().then(
-        (fresh) => !stop.signal.aborted && setDays(fresh),
-        () => undefined,
+        (fresh) => {
+          if (stop.signal.aborted) return;
+          setDays(fresh);
+          setFault(null);
+        },
+        (error: unknown) => !stop.signal.aborted && setFault(messageOf(error)),
       );
     };
     refresh();
@@ -33,7 +39,7 @@ const useGateway = (onUnauthorized: () => void) => {
       clearInterval(timer);
     };
   }, [onUnauthorized]);
-  return { streams, days, connected };
+  return { streams, days, fault, connected };
 };
 
 const Stage = ({ shown, onClose }: { shown: Shown; onClose: () => void }) => {
@@ -61,7 +67,7 @@ const Stage = ({ shown, onClose }: { shown: Shown; onClose: () => void }) => {
 };
 
 const Console = ({ onLogout }: { onLogout: () => void }) => {
-  const { streams, days, connected } = useGateway(onLogout);
+  const { streams, days, fault, connected } = useGateway(onLogout);
   const [shown, setShown] = useState<Shown>(null);
   return (
     <>
@@ -86,6 +92,7 @@ const Console = ({ onLogout }: { onLogout: () => void }) => {
           />
           <Recordings
             days={days}
+            fault={fault}
             shown={shown?.kind === 'recording' ? shown.recording.recording_id : null}
             onPlay={(stream, recording) => setShown({ kind: 'recording', stream, recording })}
           />

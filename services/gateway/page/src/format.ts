@@ -8,8 +8,11 @@ export const formatDuration = (ms: number): string => {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(s % 60)}` : `${minutes}:${two(s % 60)}`;
 };
 
-/** A wall time in milliseconds as the local time of day. */
-export const formatTime = (ms: number): string => new Date(ms).toLocaleTimeString();
+/** A wall time in milliseconds as the UTC time of day, for lists by UTC day. */
+export const formatTime = (ms: number): string => new Date(ms).toISOString().slice(11, 19);
+
+/** A wall time in milliseconds as the local date and time. */
+export const formatDateTime = (ms: number): string => new Date(ms).toLocaleString();
 
 /** A UTC day as ISO 8601 has it. */
 export const formatDay = (day: { year: number; month: number; day: number }): string =>

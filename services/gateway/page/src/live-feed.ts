@@ -34,11 +34,13 @@ const readEvents = async (signal: AbortSignal, { onStreams, onPlayback, onState 
 
 const pause = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
+    const done = () => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', done);
       resolve();
-    });
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
   });
 
 /** Follows the gateway's feed until the signal aborts; comes back by itself, each time with a whole snapshot. */

@@ -14,6 +14,7 @@ export const LivePlayer = ({ stream, onClose }: { stream: string; onClose: () =>
     let timer: ReturnType<typeof setTimeout> | undefined;
     const again = (why: string) => {
       if (gone) return;
+      clearTimeout(timer);
       setNote(`${why}; trying again…`);
       timer = setTimeout(() => setAttempt((n) => n + 1), 2000);
     };
@@ -24,7 +25,11 @@ export const LivePlayer = ({ stream, onClose }: { stream: string; onClose: () =>
         if (gone) return void opened.close();
         opened.peer.addEventListener('connectionstatechange', () => {
           const state = opened.peer.connectionState;
-          if (state === 'connected') setNote('');
+          // A connection that was disturbed may come back by itself.
+          if (state === 'connected') {
+            clearTimeout(timer);
+            setNote('');
+          }
           if (state === 'failed' || state === 'disconnected') again(`connection ${state}`);
         });
         if (video.current !== null) video.current.srcObject = media;
@@ -47,8 +52,10 @@ export const LivePlayer = ({ stream, onClose }: { stream: string; onClose: () =>
         </button>
       </div>
       {/* Muted, or browsers do not start it; the controls give the sound back. */}
-      <video ref={video} data-testid="live-video" autoPlay muted playsInline controls />
-      {note !== '' && <p className="hint">{note}</p>}
+      <video ref={video} data-testid="live-video" aria-label={`${stream}, live`} autoPlay muted playsInline controls />
+      <p className="hint" role="status">
+        {note}
+      </p>
     </>
   );
 };

@@ -1,13 +1,16 @@
-import { useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { messageOf } from './format.ts';
 import { publish, type Session } from './webrtc.ts';
 
 type State =
   | { kind: 'idle'; fault: string | null }
   | { kind: 'starting' }
-  | { kind: 'on'; stream: string; session: Session; media: MediaStream; link: string };
+  | { kind: 'on'; stream: string; media: MediaStream; link: string };
 
-const capture = (source: 'camera' | 'screen'): Promise<MediaStream> => {
+type Source = 'camera' | 'screen';
+type Publication = { session: Session; media: MediaStream };
+
+const capture = (source: Source): Promise<MediaStream> => {
   if (navigator.mediaDevices === undefined) {
     throw new Error('the browser gives cameras only to pages on localhost or behind https');
   }
@@ -20,10 +23,7 @@ const stopTracks = (media: MediaStream): void => {
   for (const track of media.getTracks()) track.stop();
 };
 
-const start = async (
-  stream: string,
-  source: 'camera' | 'screen',
-): Promise<{ session: Session; media: MediaStream }> => {
+const start = async (stream: string, source: Source): Promise<Publication> => {
   const media = await capture(source);
   try {
     return { session: await publish(stream, media), media };
@@ -33,39 +33,68 @@ const start = async (
   }
 };
 
+/** One publication at a time. It ends with the panel, too: logging out or closing the page turns the camera off. */
+const usePublication = () => {
+  const [state, setState] = useState<State>({ kind: 'idle', fault: null });
+  const running = useRef<Publication | null>(null);
+  const isShown = useRef(false);
+  const end = useCallback((fault: string | null) => {
+    const ending = running.current;
+    running.current = null;
+    if (ending === null) return;
+    stopTracks(ending.media);
+    void ending.session.close();
+    setState({ kind: 'idle', fault });
+  }, []);
+  useEffect(() => {
+    const leave = () => end(null);
+    isShown.current = true;
+    addEventListener('pagehide', leave);
+    return () => {
+      isShown.current = false;
+      removeEventListener('pagehide', leave);
+      leave();
+    };
+  }, [end]);
+
+  const watchOver = (publication: Publication) => {
+    const { session, media } = publication;
+    session.peer.addEventListener('connectionstatechange', () => {
+      if (running.current !== publication) return;
+      const link = session.peer.connectionState;
+      if (link === 'failed') end('the connection was lost: publish again');
+      else setState((now) => (now.kind === 'on' ? { ...now, link } : now));
+    });
+    // The browser's own "stop sharing" ends the track without a click here.
+    media.getVideoTracks()[0]?.addEventListener('ended', () => {
+      if (running.current === publication) end(null);
+    });
+  };
+  const go = async (stream: string, source: Source) => {
+    setState({ kind: 'starting' });
+    try {
+      const publication = await start(stream, source);
+      running.current = publication;
+      if (!isShown.current) return end(null);
+      const { session, media } = publication;
+      setState({ kind: 'on', stream, media, link: session.peer.connectionState });
+      watchOver(publication);
+    } catch (error) {
+      setState({ kind: 'idle', fault: messageOf(error) });
+    }
+  };
+  return { state, go, end };
+};
+
 /** Publishes this computer's camera or screen. */
 export const PublishPanel = () => {
-  const [state, setState] = useState<State>({ kind: 'idle', fault: null });
+  const { state, go, end } = usePublication();
   const [name, setName] = useState('camera-1');
   const preview = useRef<HTMLVideoElement>(null);
   const media = state.kind === 'on' ? state.media : null;
   useEffect(() => {
     if (preview.current !== null) preview.current.srcObject = media;
   }, [media]);
-
-  const stop = async () => {
-    if (state.kind !== 'on') return;
-    stopTracks(state.media);
-    setState({ kind: 'idle', fault: null });
-    await state.session.close();
-  };
-  const go = async (source: 'camera' | 'screen') => {
-    setState({ kind: 'starting' });
-    try {
-      const { session, media: captured } = await start(name, source);
-      setState({ kind: 'on', stream: name, session, media: captured, link: session.peer.connectionState });
-      session.peer.addEventListener('connectionstatechange', () =>
-        setState((now) => (now.kind === 'on' ? { ...now, link: session.peer.connectionState } : now)),
-      );
-      // The browser's own "stop sharing" ends the track without a click here.
-      captured.getVideoTracks()[0]?.addEventListener('ended', () => {
-        void session.close();
-        setState({ kind: 'idle', fault: null });
-      });
-    } catch (error) {
-      setState({ kind: 'idle', fault: messageOf(error) });
-    }
-  };
   return (
     <div className="card publish" data-testid="publish" data-state={state.kind === 'on' ? state.link : state.kind}>
       <h2>Publish</h2>
@@ -81,15 +110,15 @@ export const PublishPanel = () => {
           />
         </label>
         {state.kind === 'on' ? (
-          <button type="button" className="stop" onClick={() => void stop()}>
+          <button type="button" className="stop" onClick={() => end(null)}>
             Stop
           </button>
         ) : (
           <>
-            <button type="button" disabled={state.kind === 'starting'} onClick={() => void go('camera')}>
+            <button type="button" disabled={state.kind === 'starting'} onClick={() => void go(name, 'camera')}>
               Camera
             </button>
-            <button type="button" disabled={state.kind === 'starting'} onClick={() => void go('screen')}>
+            <button type="button" disabled={state.kind === 'starting'} onClick={() => void go(name, 'screen')}>
               Screen
             </button>
           </>
@@ -102,7 +131,7 @@ export const PublishPanel = () => {
       )}
       {state.kind === 'on' && (
         <div className="preview">
-          <video ref={preview} autoPlay muted playsInline />
+          <video ref={preview} aria-label="What is published" autoPlay muted playsInline />
           <p className="hint">
             Publishing <b>{state.stream}</b>: {state.link}
           </p>

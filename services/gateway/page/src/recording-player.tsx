@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import { call, type Recording, readToken } from './api.ts';
-import { formatTime, messageOf } from './format.ts';
+import { formatDateTime, messageOf } from './format.ts';
 
 type Detach = () => Promise<void>;
 
@@ -32,7 +32,12 @@ const attach = async (video: HTMLVideoElement, mpdPath: string, onFault: (text: 
     const { detail } = event as { detail?: { code?: number } };
     onFault(`the player stopped with error ${detail?.code ?? 'unknown'}`);
   });
-  await player.load(`/api/record/object/${mpdPath}`);
+  try {
+    await player.load(`/api/record/object/${mpdPath}`);
+  } catch (error) {
+    await player.destroy();
+    throw error;
+  }
   return () => player.destroy();
 };
 
@@ -41,6 +46,7 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
   const { stream, recording, onClose } = props;
   const video = useRef<HTMLVideoElement>(null);
   const [fault, setFault] = useState<string | null>(null);
+  const [loading, setLoading] = useState(true);
   const [ended, setEnded] = useState(false);
   useEffect(() => {
     const element = video.current;
@@ -49,8 +55,12 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
     const ready = recording.status === 'ended' ? finalManifest(recording.mpd_path, () => gone) : Promise.resolve();
     const attached = ready.then(() => attach(element, recording.mpd_path, setFault));
     attached.then(
-      () => element.play().catch(() => undefined),
+      () => {
+        setLoading(false);
+        element.play().catch(() => undefined);
+      },
       (error: unknown) => {
+        setLoading(false);
         const code = (error as { code?: number }).code;
         setFault(code === undefined ? messageOf(error) : `cannot play it: error ${code}`);
       },
@@ -67,7 +77,7 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
     <>
       <div className="row title">
         <b className="grow">
-          {stream}, {formatTime(recording.start)}
+          {stream}, {formatDateTime(recording.start)}
         </b>
         <button type="button" className="quiet" onClick={onClose}>
           Close
@@ -77,11 +87,15 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
         ref={video}
         data-testid="recording-video"
         data-ended={ended}
+        aria-label={`${stream}, recording of ${formatDateTime(recording.start)}`}
         controls
         playsInline
         onEnded={() => setEnded(true)}
         onPlay={() => setEnded(false)}
       />
+      <p className="hint" role="status">
+        {loading ? 'loading…' : ''}
+      </p>
       {fault !== null && (
         <p className="fault" role="alert">
           {fault}

@@ -1,5 +1,5 @@
 import type { Day, Recording } from './api.ts';
-import { formatDay, formatDuration, formatTime } from './format.ts';
+import { formatDateTime, formatDay, formatDuration, formatTime } from './format.ts';
 
 const RecordingRow = (props: { stream: string; recording: Recording; shown: boolean; onPlay: () => void }) => {
   const { stream, recording, shown, onPlay } = props;
@@ -11,7 +11,7 @@ const RecordingRow = (props: { stream: string; recording: Recording; shown: bool
     >
       <div className="grow">
         <b>{stream}</b>
-        <span className="when">
+        <span className="when" title={`${formatDateTime(recording.start)} here`}>
           {formatTime(recording.start)} – {recording.end === null ? 'now' : formatTime(recording.end)}
         </span>
         {recording.status === 'recording' && <span className="tag rec">recording</span>}
@@ -20,7 +20,12 @@ const RecordingRow = (props: { stream: string; recording: Recording; shown: bool
           {recording.segments === 1 ? 'segment' : 'segments'} in the bucket
         </div>
       </div>
-      <button type="button" onClick={onPlay} disabled={recording.segments === 0}>
+      <button
+        type="button"
+        aria-label={`Play ${stream}, ${formatDateTime(recording.start)}`}
+        onClick={onPlay}
+        disabled={recording.segments === 0}
+      >
         Play
       </button>
     </li>
@@ -30,12 +35,18 @@ const RecordingRow = (props: { stream: string; recording: Recording; shown: bool
 /** The recordings by UTC day, newest first. */
 export const Recordings = (props: {
   days: Day[] | null;
+  fault: string | null;
   shown: string | null;
   onPlay: (stream: string, recording: Recording) => void;
 }) => (
   <div className="card" data-testid="recordings">
     <h2>Recordings</h2>
-    {props.days === null && <p className="hint">Loading…</p>}
+    {props.fault !== null && (
+      <p className="fault" role="alert">
+        The list cannot be read: {props.fault}
+      </p>
+    )}
+    {props.days === null && props.fault === null && <p className="hint">Loading…</p>}
     {props.days?.length === 0 && <p className="hint">Nothing is recorded yet.</p>}
     {props.days?.map((day, index) => (
       <div key={`${day.stream}/${formatDay(day)}`}>

@@ -30,6 +30,7 @@ const StreamRow = ({ stream, shown, onWatch }: { stream: Stream; shown: boolean;
       (error: unknown) => setFault(messageOf(error)),
     );
   };
+  const act = stream.recording === null ? 'Record' : 'Stop recording';
   const viewers = stream.subscribe.sessions.filter((session) => session.state === 'connected').length;
   return (
     <li
@@ -51,10 +52,10 @@ const StreamRow = ({ stream, shown, onWatch }: { stream: Stream; shown: boolean;
           </p>
         )}
       </div>
-      <button type="button" className="quiet" onClick={toggle}>
-        {stream.recording === null ? 'Record' : 'Stop recording'}
+      <button type="button" className="quiet" aria-label={`${act} ${stream.id}`} onClick={toggle}>
+        {act}
       </button>
-      <button type="button" onClick={onWatch} disabled={!isLive(stream)}>
+      <button type="button" aria-label={`Watch ${stream.id}`} onClick={onWatch} disabled={!isLive(stream)}>
         Watch
       </button>
     </li>

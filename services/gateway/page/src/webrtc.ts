@@ -1,5 +1,5 @@
 /** WHIP (RFC 9725) and WHEP in the browser. The server answers with all its candidates, so nothing is trickled. */
-import { call } from './api.ts';
+import { call, readToken } from './api.ts';
 
 /** A running session; `close` ends it at the server too. */
 export type Session = { peer: RTCPeerConnection; close: () => Promise<void> };
@@ -13,10 +13,13 @@ const negotiate = async (peer: RTCPeerConnection, path: string): Promise<Session
       body: peer.localDescription?.sdp ?? '',
     });
     const location = response.headers.get('location');
+    // Logging out forgets the token before it closes what runs.
+    const headers = { authorization: `Bearer ${readToken() ?? ''}` };
     await peer.setRemoteDescription({ type: 'answer', sdp: await response.text() });
     const close = async () => {
       // Closing the peer first would end the session there too, and the DELETE would find none.
-      if (location !== null) await call(location, { method: 'DELETE', keepalive: true }).catch(() => undefined);
+      if (location !== null)
+        await call(location, { method: 'DELETE', keepalive: true, headers }).catch(() => undefined);
       peer.close();
     };
     return { peer, close };
