@@ -30,6 +30,11 @@ const cases: [string, (directory: string) => Promise<string[]> | string[], RegEx
     /data.*(cannot write|create)/,
   ],
   [
+    'a data directory where nobody may make one',
+    () => ['--data_dir=/proc/weir'],
+    /\/proc\/weir.*(cannot write|create)|cannot write.*\/proc\/weir/,
+  ],
+  [
     'an unreachable database',
     async () => [
       `--database.url=postgresql://weir:secret-word@127.0.0.1:${await freePort()}/weir`,

@@ -1,17 +1,24 @@
 /** What a first `weir up` makes: directories, secrets, and the account of the administrator. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { WeirConfig } from '@weir/contracts';
 import { fileError, hashPassword, loadOrCreateFile, openSecrets, type Secrets, secretsDirectory } from '@weir/runtime';
 
 /** The name of the account that a first start makes. */
 export const ADMIN_NAME = 'admin';
 
+// Not mkdir's own `recursive`: below /proc and its like, where nobody may make a directory, it never returns.
+const makeDirectory = (path: string): void => {
+  if (existsSync(path)) return;
+  makeDirectory(dirname(path));
+  mkdirSync(path);
+};
+
 const writable = (path: string): void => {
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectory(resolve(path));
     accessSync(path, constants.W_OK);
   } catch (error) {
     throw fileError(error, path);
