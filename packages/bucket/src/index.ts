@@ -16,5 +16,11 @@ export { BucketError, type BucketErrorClass, isRetryable, redactQueries } from '
 export { answerFsObject, type FsObjectAnswer } from './fs-object.ts';
 export { type FsGrant, type FsObjectRequest, type FsVerdict, verifyFsSignature } from './fs-signature.ts';
 export { checkKey, mediaTypeOf } from './object-key.ts';
-export { type BucketDeps, openBucket, type StorageConfig } from './open-bucket.ts';
+export {
+  type BucketDeps,
+  openBucket,
+  type StorageConfig,
+  type StorageTable,
+  storageConfig,
+} from './open-bucket.ts';
 export { type FetchLike, headPresigned, type PresignedDeps, putPresigned } from './presigned.ts';

@@ -1,26 +1,15 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { type Bucket, type StorageConfig as BucketConfig, BucketError, openBucket } from '@weir/bucket';
-import type { Profile, StorageConfig } from '@weir/contracts';
+import {
+  type Bucket,
+  BucketError,
+  openBucket,
+  type StorageConfig,
+  type StorageTable,
+  storageConfig,
+} from '@weir/bucket';
 import { type ErrorCode, type Log, oneLine, type Scope, WeirError, within } from '@weir/runtime';
 import type { Target } from './target.ts';
-
-const given = <T extends object>(table: T): Partial<T> =>
-  Object.fromEntries(Object.entries(table).filter(([, value]) => value !== undefined)) as Partial<T>;
-
-/** `[recorder.storage]` as the bucket takes it; throws `config_invalid` when it does not name one. */
-export const storageOf = (storage: StorageConfig, profile: Profile): BucketConfig => {
-  const { type = profile === 'up' ? 'fs' : undefined, root, bucket, ...rest } = storage;
-  if (type === 'fs') return { type, root: root ?? './data/bucket' };
-  if (type === undefined)
-    throw new WeirError(
-      'config_invalid',
-      'recorder.storage.type is missing: the uploader puts recordings there; set "s3" with a bucket, "fs" with a root, or recorder.upload.enabled = true to put by way of a gateway',
-    );
-  if (bucket === undefined)
-    throw new WeirError('config_invalid', 'recorder.storage.bucket is missing: s3 needs its name');
-  return { type, bucket, ...given({ root, ...rest }) };
-};
 
 /** The real path of what is there, with the rest of the path as it is written. */
 const realPath = (path: string): string => {
@@ -34,7 +23,7 @@ const liesIn = (inner: string, outer: string): boolean =>
   inner === outer || inner.startsWith(outer.endsWith(sep) ? outer : `${outer}${sep}`);
 
 /** Throws `directories_overlap` when spool and bucket are one directory or one lies in the other, links resolved. */
-export const refuseOverlap = (spoolDir: string, storage: BucketConfig): void => {
+export const refuseOverlap = (spoolDir: string, storage: StorageConfig): void => {
   if (storage.type !== 'fs') return;
   const [spool, bucket] = [realPath(spoolDir), realPath(storage.root)];
   if (!liesIn(spool, bucket) && !liesIn(bucket, spool)) return;
@@ -61,9 +50,9 @@ const checkBucket = async (bucket: Bucket, log: Log, timeoutMs: number): Promise
   }
 };
 
-const named = async <T>(work: Promise<T>): Promise<T> => {
+const named = async <T>(work: () => T | Promise<T>): Promise<T> => {
   try {
-    return await work;
+    return await work();
   } catch (error) {
     if (!(error instanceof BucketError)) throw error;
     throw new WeirError(codes[error.class] ?? 'storage_unavailable', error.message, { cause: error });
@@ -72,7 +61,7 @@ const named = async <T>(work: Promise<T>): Promise<T> => {
 
 /** What own storage is opened with. */
 export type OwnStorageDeps = {
-  storage: BucketConfig;
+  storage: StorageTable;
   spoolDir: string;
   scope: Scope;
   log: Log;
@@ -81,13 +70,14 @@ export type OwnStorageDeps = {
   checkTimeoutMs?: number;
 };
 
-/** Opens the storage of the configuration and checks that it is there and may be written. */
+/** Opens the storage that `[recorder.storage]` names and checks that it is there and may be written. */
 export const openOwnStorage = async (deps: OwnStorageDeps): Promise<Target> => {
-  const { storage, spoolDir, scope, log, now, random, checkTimeoutMs = 5_000 } = deps;
+  const { spoolDir, scope, log, now, random, checkTimeoutMs = 5_000 } = deps;
+  const storage = await named(() => storageConfig(deps.storage));
   refuseOverlap(spoolDir, storage);
   const onUnsupported = (header: string) =>
     log.warn({ header }, 'the bucket does not take this header; puts go on without');
-  const bucket = scope.use(await named(openBucket(storage, { now, random, onUnsupported })), 'bucket');
+  const bucket = scope.use(await named(() => openBucket(storage, { now, random, onUnsupported })), 'bucket');
   await checkBucket(bucket, log, checkTimeoutMs);
   return { put: ({ key, source, meta }, signal) => bucket.put(key, source, meta, signal) };
 };

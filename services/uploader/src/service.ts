@@ -19,7 +19,7 @@ import {
   Stop,
   systemClock,
 } from '@weir/runtime';
-import { openOwnStorage, storageOf } from './own-storage.ts';
+import { openOwnStorage } from './own-storage.ts';
 import { presignedStorage } from './presigned-storage.ts';
 import { awaitLedger, ledgerIfThere } from './spool-opening.ts';
 import { workOnSpool } from './spool-work.ts';
@@ -48,14 +48,13 @@ const MAX_PERIOD_MS = 500;
 
 type Parts = UploaderDeps & Required<Pick<UploaderDeps, 'clock' | 'random'>>;
 
-const openTarget = async ({ config, secrets, profile, scope, signal, log, clock, random }: Parts): Promise<Target> => {
+const openTarget = async ({ config, secrets, scope, signal, log, clock, random }: Parts): Promise<Target> => {
   const { storage, upload } = config.recorder;
   const { now } = clock;
   if (upload.queue_path !== undefined)
     log.info({ queue_path: upload.queue_path }, 'queue_path is not used: the queue is the ledger in the spool');
   if (!upload.enabled) {
-    const own = { storage: storageOf(storage, profile), spoolDir: upload.local_dir };
-    return openOwnStorage({ ...own, scope, log, now, random });
+    return openOwnStorage({ storage, spoolDir: upload.local_dir, scope, log, now, random });
   }
   const token = upload.liveman_token ?? secrets.apiToken;
   const ttlSeconds = upload.presign_ttl_seconds;
