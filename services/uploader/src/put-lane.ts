@@ -51,7 +51,7 @@ export type PutLane = {
   idle(): Promise<void>;
 };
 
-// An answer that says never is believed when it came three times: proxies on the way answer as they like.
+// An answer that says never is believed when it came three times in a row: proxies on the way answer as they like.
 const BELIEVED_AFTER = 3;
 
 const contactOf = ({ kind }: PutVerdict): PutOutcome => (kind === 'outage' ? 'outage' : 'contact');
@@ -61,8 +61,8 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
   const { ledger, holder, retries, circuit, log, now, signal, counted, freed } = deps;
   const running = new Map<string, Promise<void>>();
 
-  const wait = (task: PutTask, { cause, reason, ...limits }: PutVerdict): void => {
-    const delayMs = retries.failed(task.key, limits);
+  const wait = (task: PutTask, { kind, cause, reason, ...limits }: PutVerdict): void => {
+    const delayMs = retries.failed(task.key, { ...limits, isRefusal: kind === 'never' });
     const failures = retries.failuresOf(task.key);
     // The first failure and every later power of two: a long outage is told of, and does not fill the log.
     const level = (failures & (failures - 1)) === 0 && !circuit.isOpen ? 'warn' : 'debug';
@@ -86,7 +86,7 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
     if (verdict.cause === 'internal') log.error({ ...task.fields, err: error }, 'put failed in a way that is ours');
     if (verdict.kind === 'taken' && !isTaken(task, verdict.reason))
       log.error({ ...task.fields, reason: verdict.reason }, 'the directory in the bucket belongs to another spool');
-    if (verdict.kind === 'never' && retries.failuresOf(task.key) + 1 >= BELIEVED_AFTER)
+    if (verdict.kind === 'never' && retries.refusalsOf(task.key) + 1 >= BELIEVED_AFTER)
       giveUp(task, verdict.cause, verdict.reason);
     else wait(task, verdict);
     return verdict;

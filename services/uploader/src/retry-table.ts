@@ -8,8 +8,10 @@ export type RetryTable = {
   isWaiting(key: string): boolean;
   /** Failures in a row. */
   failuresOf(key: string): number;
+  /** Answers in a row, the last ones, that said never. */
+  refusalsOf(key: string): number;
   /** Notes a failure; returns the wait in milliseconds: full jitter from 0.5 s, doubling up to `capMs`. */
-  failed(key: string, limits: { capMs: number; retryAfterMs?: number }): number;
+  failed(key: string, limits: { capMs: number; retryAfterMs?: number; isRefusal?: boolean }): number;
   succeeded(key: string): void;
   /** Lets everything be tried again now: the outage is over. */
   forgive(): void;
@@ -17,7 +19,7 @@ export type RetryTable = {
 
 /** Makes an empty table of at most `limit` objects. */
 export const retryTable = ({ now, random }: { now: () => number; random: () => number }, limit = 4096): RetryTable => {
-  const entries = new Map<string, { delays: Backoff; failures: number; dueMs: number }>();
+  const entries = new Map<string, { delays: Backoff; failures: number; refusals: number; dueMs: number }>();
   let forgotten = 0;
   const makeRoom = () => {
     if (entries.size < limit) return;
@@ -34,12 +36,18 @@ export const retryTable = ({ now, random }: { now: () => number; random: () => n
     },
     isWaiting: (key) => (entries.get(key)?.dueMs ?? 0) > now(),
     failuresOf: (key) => entries.get(key)?.failures ?? 0,
-    failed: (key, { capMs, retryAfterMs = 0 }) => {
+    refusalsOf: (key) => entries.get(key)?.refusals ?? 0,
+    failed: (key, { capMs, retryAfterMs = 0, isRefusal = false }) => {
       const found = entries.get(key);
       if (found === undefined) makeRoom();
-      const entry = found ?? { delays: backoff({ baseMs: 500, capMs: 300_000, random }), failures: 0, dueMs: 0 };
-      const delayMs = Math.max(Math.min(entry.delays.next(), capMs), retryAfterMs);
-      entries.set(key, { ...entry, failures: entry.failures + 1, dueMs: now() + delayMs });
+      const { delays, failures, refusals } = found ?? {
+        delays: backoff({ baseMs: 500, capMs: 300_000, random }),
+        failures: 0,
+        refusals: 0,
+      };
+      const delayMs = Math.max(Math.min(delays.next(), capMs), retryAfterMs);
+      const dueMs = now() + delayMs;
+      entries.set(key, { delays, failures: failures + 1, refusals: isRefusal ? refusals + 1 : 0, dueMs });
       return delayMs;
     },
     succeeded: (key) => void entries.delete(key),

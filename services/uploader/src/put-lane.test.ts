@@ -1,0 +1,56 @@
+import { BucketError } from '@weir/bucket';
+import { silentLog } from '@weir/runtime';
+import { expect, test } from 'vitest';
+import { openCircuit } from './circuit.ts';
+import { type PutTask, putLane } from './put-lane.ts';
+import { retryTable } from './retry-table.ts';
+
+const network = new BucketError('network', 'unreachable');
+const never = new BucketError('refused', 'InvalidArgument', { status: 400 });
+
+/** Puts one object once for each failure, and tells whether it was refused for good. */
+const putWith = async (failures: readonly BucketError[]): Promise<string | null> => {
+  const clock = { ms: 0 };
+  const now = () => clock.ms;
+  const chance = { now, random: () => 0.5 };
+  const ledger = { lease: () => true, release: () => undefined };
+  const { signal } = new AbortController();
+  const told = { counted: () => undefined, freed: () => undefined };
+  const circuit = openCircuit(chance, () => undefined);
+  const lane = putLane(1, {
+    ledger,
+    holder: 'a',
+    retries: retryTable(chance),
+    circuit,
+    log: silentLog(),
+    now,
+    signal,
+    ...told,
+  });
+  let refused: string | null = null;
+  for (const failure of failures) {
+    const task: PutTask = {
+      key: 'segment 1',
+      lease: { kind: 'segment', recordingId: 'r', number: 1 },
+      leaseMs: 1000,
+      fields: {},
+      run: () => Promise.reject(failure),
+      refused: (reason) => {
+        refused = reason;
+      },
+    };
+    clock.ms += 600_000;
+    expect(lane.start(task)).toBe(true);
+    await lane.idle();
+  }
+  return refused;
+};
+
+test.each<[string, BucketError[], string | null]>([
+  ['three times in a row', [never, never, never], 'InvalidArgument'],
+  ['once after an outage', [network, network, network, never], null],
+  ['twice on each side of an outage', [never, never, network, never, never], null],
+  ['three times after an outage', [network, network, never, never, never], 'InvalidArgument'],
+])('an answer that says never, %s', async (_, failures, reason) => {
+  expect(await putWith(failures)).toBe(reason);
+});
