@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { TrackKind } from '@weir/rtc';
-import { rtspAnswer, rtspReader } from './rtsp.ts';
+import { type RtspItem, rtspAnswer, rtspReader } from './rtsp.ts';
 
 /**
  * Takes the RTP of one ffmpeg over TCP on loopback. Over UDP the kernel would drop packets whenever this process is busy
@@ -26,21 +26,20 @@ const mostPacketBytes = 1200;
 
 const serve = (socket: Socket, { kinds, secret, onPacket }: RtpIntakeOptions): void => {
   const read = rtspReader();
-  const take = (chunk: Buffer) => {
-    for (const item of read(chunk)) {
-      if (item.kind === 'request') {
-        const isOurs = item.uri.includes(secret);
-        socket.write(rtspAnswer(item.headers, isOurs ? '200 OK' : '403 Forbidden'));
-        if (!isOurs) throw new Error('a stranger');
-        continue;
-      }
-      const kind = item.channel % 2 === 0 ? kinds[item.channel / 2] : undefined;
-      if (kind !== undefined) onPacket(kind, item.bytes);
-    }
+  let isOurs = false;
+  const answer = ({ uri, headers }: Extract<RtspItem, { kind: 'request' }>) => {
+    isOurs = uri.includes(secret);
+    socket.write(rtspAnswer(headers, isOurs ? '200 OK' : '403 Forbidden'));
+  };
+  const take = (item: RtspItem) => {
+    if (item.kind === 'request') answer(item);
+    if (!isOurs) throw new Error('a stranger');
+    const kind = item.kind === 'packet' && item.channel % 2 === 0 ? kinds[item.channel / 2] : undefined;
+    if (item.kind === 'packet' && kind !== undefined) onPacket(kind, item.bytes);
   };
   socket.on('data', (chunk: Buffer) => {
     try {
-      take(chunk);
+      for (const item of read(chunk)) take(item);
     } catch {
       // ffmpeg then ends with an error of its own, which is what the user is told.
       socket.destroySoon();
