@@ -21,6 +21,10 @@ import { writeFirstConfig } from './config-file.ts';
 import { forgetAdministrator, prepareDataDirectory } from './first-start.ts';
 import { untilJoined } from './readiness.ts';
 
+// The longest that a start may wait for a database, and what it needs besides.
+const mostDatabaseSeconds = 3_600;
+const startSeconds = 30;
+
 const entryOf = (module: string): string => fileURLToPath(import.meta.resolve(module));
 
 const children = (args: readonly string[]) => {
@@ -52,6 +56,7 @@ export const up = (args: readonly string[]): Promise<void> =>
         groups: [[rest, node, recorder]],
         // The recorder ends its recordings while node and index still listen.
         stopOrder: [['recorder-worker'], ['edge-node'], ['rest']],
+        readyTimeoutMs: (startSeconds + Math.min(config.database.connect_timeout, mostDatabaseSeconds)) * 1_000,
         log,
         signal,
       });

@@ -110,7 +110,10 @@ export const superviseChild = (spec: ChildSpec, deps: ChildDeps): SupervisedChil
     const errors = errorText(child, deps.writeError);
     let readyAt: number | undefined;
     let failure = '';
-    const late = setTimeout(() => child.kill('SIGKILL'), deps.readyTimeoutMs);
+    const late = setTimeout(() => {
+      failure ||= `was not ready within ${deps.readyTimeoutMs / 1000} s: what it waits for is in its log`;
+      child.kill('SIGKILL');
+    }, deps.readyTimeoutMs);
     child.on('message', (raw) => {
       const message = readChildMessage(raw);
       if (message?.kind === 'failed') failure = message.message;

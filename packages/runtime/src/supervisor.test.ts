@@ -86,10 +86,10 @@ test.each([
   await expect(start([[child('x', body)]])).rejects.toMatchObject({ message });
 });
 
-test('a child that never becomes ready is killed', async () => {
+test('a child that never becomes ready is killed, which is said', async () => {
   const slow = child('slow', 'await new Promise(() => setInterval(() => {}, 1000));');
   await expect(start([[slow]], { readyTimeoutMs: 1_500 })).rejects.toMatchObject({
-    message: 'slow: ended before it was ready (SIGKILL)',
+    message: 'slow: was not ready within 1.5 s: what it waits for is in its log',
   });
 });
 
