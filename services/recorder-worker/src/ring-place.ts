@@ -4,20 +4,21 @@ import type { Publication, ResumePoint } from '@weir/media';
 /** A place in a ring to begin at. */
 export type RingPlace = { epoch: string; ordinal: number };
 
+/** The points of the newest publication; those of a track that ended with an earlier one have nothing left in the ring. */
+const newestOf = (points: readonly ResumePoint[]): ResumePoint[] => {
+  const publishedAtMs = Math.max(...points.map((point) => point.publishedAtMs));
+  return points.filter((point) => point.publishedAtMs === publishedAtMs);
+};
+
 /** Where the ring has what these points do not hold yet: the lowest ordinal of the newest publication; null without points. */
 export const placeOf = (points: readonly ResumePoint[]): RingPlace | null => {
-  const newest = points.reduce<ResumePoint | null>(
-    (best, point) => (best === null || point.publishedAtMs > best.publishedAtMs ? point : best),
-    null,
-  );
-  if (newest === null) return null;
-  const ordinals = points.filter(({ epoch }) => epoch === newest.epoch).map(({ ordinal }) => ordinal);
-  return { epoch: newest.epoch, ordinal: Math.min(...ordinals) };
+  const [first, ...others] = newestOf(points);
+  if (first === undefined) return null;
+  return { epoch: first.epoch, ordinal: Math.min(first.ordinal, ...others.map(({ ordinal }) => ordinal)) };
 };
 
 /** The lowest ordinal that is not durable; 0 while nothing is. */
-export const durableOrdinal = (points: readonly ResumePoint[]): number =>
-  points.length === 0 ? 0 : Math.min(...points.map(({ ordinal }) => ordinal));
+export const durableOrdinal = (points: readonly ResumePoint[]): number => placeOf(points)?.ordinal ?? 0;
 
 /** A publication as the core takes it: codec names in upper case. */
 export const corePublication = ({ epoch, ordinal, startedAtMs, tracks }: WirePublication): Publication => ({
