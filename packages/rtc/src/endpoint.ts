@@ -114,6 +114,13 @@ const runEndpoint = (
   const outbox = createOutbox(sender);
   const sessions = new Map<string, Session>();
   const addresses = createAddressBook<Session>();
+  const tickMs = options.tickMs ?? 20;
+  // Runs while there are sessions: an idle node is not woken fifty times a second.
+  let timer: NodeJS.Timeout | undefined;
+  const rest = () => {
+    clearInterval(timer);
+    timer = undefined;
+  };
 
   const admit = <Made extends { id: string }>(
     offer: SdpOffer,
@@ -137,6 +144,7 @@ const runEndpoint = (
     const { session, input } = make(peer);
     const entry = { peer, input };
     sessions.set(peer.ufrag, entry);
+    if (tickMs > 0) timer ??= setInterval(() => tick(now()), tickMs).unref();
     return { peer, made: session };
   };
   const answer = (peer: Peer, negotiation: Negotiation<unknown>): string => {
@@ -175,8 +183,8 @@ const runEndpoint = (
       peer.tick(nowMs);
       input.tick(nowMs);
     }
+    if (sessions.size === 0) rest();
   };
-  const timer = options.tickMs === 0 ? undefined : setInterval(() => tick(now()), options.tickMs ?? 20).unref();
 
   return {
     port,
@@ -198,7 +206,7 @@ const runEndpoint = (
     },
     tick,
     stats: () => ({ sessions: sessions.size, ...counters, sent: { ...sender.stats } }),
-    [Symbol.asyncDispose]: () => closeEndpoint(socket, timer, sessions, outbox),
+    [Symbol.asyncDispose]: () => closeEndpoint(socket, rest, sessions, outbox),
   };
 };
 
@@ -227,11 +235,11 @@ const receiveFromPeer = (
 
 const closeEndpoint = async (
   socket: Socket,
-  timer: NodeJS.Timeout | undefined,
+  rest: () => void,
   sessions: Map<string, Session>,
   outbox: Outbox,
 ): Promise<void> => {
-  clearInterval(timer);
+  rest();
   for (const { peer } of [...sessions.values()]) peer.close('local');
   outbox.flush();
   const closed = once(socket, 'close');
