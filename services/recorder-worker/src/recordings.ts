@@ -72,8 +72,15 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
     return run;
   };
 
+  /** What runs, or what the ledger has open since its run gave up for want of a disk. */
+  const runOf = (stream: string): RecordingRun | undefined => {
+    const order = runs.has(stream) ? undefined : spool.recordingOf(stream);
+    if (order === undefined || closing !== null) return runs.get(stream);
+    return begin(stream, order.recording_id, { cause: 'recorder_restart', gapFromMs: null });
+  };
+
   const running = (offer: Offer): RecordingStarted | null => {
-    const run = runs.get(offer.stream);
+    const run = runOf(offer.stream);
     if (run === undefined) return null;
     const started = startedOf(run, deps);
     return offer.base_dir === null || offer.base_dir === started.record_dir ? started : null;
