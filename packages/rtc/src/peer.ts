@@ -16,6 +16,8 @@ export type Peer = {
   readonly state: PeerState;
   /** The outgoing side, once connected and until closed. */
   readonly link: PeerLink | undefined;
+  /** Since the last authentic datagram, or the peer's beginning, in milliseconds. */
+  silentMs(): number;
   /** Handles a binding request for this peer; true when it was authentic. */
   receiveCheck(datagram: Buffer, message: StunMessage, from: Destination, nowMs: number): boolean;
   receiveDtls(datagram: Buffer): void;
@@ -57,7 +59,8 @@ export const createPeer = (offer: SdpOffer, deps: PeerDeps): Peer => {
   const password = deps.random(18).toString('base64').replaceAll('=', '');
   const username = `${ufrag}:${offer.ufrag}`;
   let state: PeerState = 'checking';
-  let deadlineMs = deps.now() + connectMs;
+  let heardMs = deps.now();
+  let deadlineMs = heardMs + connectMs;
   let selected: { destination: Destination; nominated: boolean } | undefined;
   let receiver: SrtpReceiver | undefined;
   let link: PeerLink | undefined;
@@ -85,6 +88,7 @@ export const createPeer = (offer: SdpOffer, deps: PeerDeps): Peer => {
     onClosed: (reason, detail) => end(reason === 'closed' ? 'dtls-closed' : 'dtls-failed', detail),
   });
   const stillHere = (nowMs: number) => {
+    heardMs = nowMs;
     if (state === 'connected') deadlineMs = nowMs + consentMs;
   };
   const select = (from: Destination, nominated: boolean) => {
@@ -104,6 +108,7 @@ export const createPeer = (offer: SdpOffer, deps: PeerDeps): Peer => {
     get link() {
       return link;
     },
+    silentMs: () => deps.now() - heardMs,
     receiveCheck: (datagram, message, from, nowMs) => {
       if (state === 'closed' || message.username !== username) return false;
       if (!message.fingerprintValid || !checkIntegrity(datagram, message, password)) return false;

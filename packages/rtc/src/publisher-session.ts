@@ -45,6 +45,8 @@ export type PublisherStats = {
   tracks: Partial<Record<TrackKind, TrackStats>>;
   keyFrameRequests: number;
   unknownPackets: number;
+  /** Since its last authentic datagram, in milliseconds. */
+  silentMs: number;
 };
 
 /** Counters of one received track; `nack` is absent where retransmission was not negotiated. */
@@ -171,6 +173,7 @@ export const createPublisher = (
         tracks: Object.fromEntries(receiving.map((lane) => [lane.track.kind, statsOf(lane)])),
         keyFrameRequests,
         unknownPackets,
+        silentMs: peer.silentMs(),
       }),
     },
     input: { rtp, rtcp, tick },

@@ -34,6 +34,8 @@ export type FakePublisher = {
   session: PublisherSession;
   handlers: PublisherHandlers;
   keyFrameRequests: number;
+  /** How long nothing was heard of it, in milliseconds. */
+  silentMs: number;
   /** Connects, as after ICE and DTLS. */
   connect(): void;
   /** Sends the next packet of a track, with a payload of so many bytes; a key frame begins when asked for. */
@@ -81,12 +83,13 @@ export const createFakeEndpoint = (tracks: () => PublishedTrack[] = () => [{ ...
         state = 'closed';
         handlers.onClosed?.('local');
       },
-      stats: () => ({ state, tracks: {}, keyFrameRequests: 0, unknownPackets: 0 }),
+      stats: () => ({ state, tracks: {}, keyFrameRequests: 0, unknownPackets: 0, silentMs: one.silentMs }),
     };
     const one: FakePublisher = {
       session,
       handlers,
       keyFrameRequests: 0,
+      silentMs: 0,
       connect: () => {
         state = 'connected';
         handlers.onConnected?.();

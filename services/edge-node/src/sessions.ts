@@ -20,6 +20,7 @@ import { isSameMedia, publishedTracks, type Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
 
 /** Seconds after which a client that found no publisher, or no room, should try again. */
+const REPLACEABLE_MS = 5_000;
 const RETRY_AFTER = { 'retry-after': '2' };
 
 /** What sessions need. */
@@ -129,9 +130,13 @@ export const createSessions = (deps: SessionsDeps) => {
     },
     all: (): Session[] => [...sessions.values()],
 
-    /** Answers a WHIP offer; the stream is made if there is none. Throws 409 when it has a publisher, 4xx for the offer. */
+    /**
+     * Answers a WHIP offer; the stream is made if there is none. Throws 409 when it has a publisher, 4xx for the offer.
+     * A publisher of whom nothing was heard for 5 s is replaced: it is most likely he who comes back.
+     */
     publish(name: string, offer: string, owner: string): PublishSession {
-      if ((streams.get(name)?.publisher.kind ?? 'none') !== 'none') {
+      const before = streams.get(name)?.publisher ?? { kind: 'none' };
+      if (before.kind !== 'none' && before.session.stats().silentMs < REPLACEABLE_MS) {
         throw new WeirError('stream_has_publisher', `${name} already has a publisher: stop it or use another name`);
       }
       const of = (): Stream => stream;
@@ -142,6 +147,7 @@ export const createSessions = (deps: SessionsDeps) => {
           onClosed: (reason) => publisherClosed(stream, session, reason),
         }),
       );
+      if (before.kind !== 'none') before.session.close();
       const stream = streams.ensure(name);
       const { id, answer, stats, requestKeyFrame, close } = peer;
       const common = { id, answer, stats, requestKeyFrame, close, owner, stream: name, peerUfrag: iceUfragOf(offer) };
