@@ -1,7 +1,8 @@
 /** Holds what deploy/ has equal to the product: configurations that load, units that start what is there. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { readCommandLine, readWeirConfig } from '@weir/runtime';
+import { DEFAULT_TOPIC_PREFIX, encodeTopic, type Topic } from '@weir/contracts';
+import { readCommandLine, readWeirConfig, topicMatches } from '@weir/runtime';
 import { expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -22,6 +23,31 @@ test.each(['cloud.toml', 'site.toml'])('deploy/%s loads', (name) => {
   // What must be filled in is refused until it is.
   const wanted = [config.auth.gateway_public_key, ...config.auth.accounts.map(({ password_hash: hash }) => hash)];
   expect(wanted.filter((value) => value?.startsWith('replace with'))).toHaveLength(1);
+});
+
+test('deploy/mosquitto.acl lets a site say what a site says, and nobody else in its name', () => {
+  const lines = read('deploy/mosquitto.acl')
+    .split('\n')
+    .filter((line) => line.startsWith('pattern '));
+  const rules = lines.map((line) => line.split(' ').slice(1) as [string, string]);
+  const may = (user: string, access: string, topic: Topic): boolean =>
+    rules.some(
+      ([granted, pattern]) =>
+        granted === access && topicMatches(pattern.replace('%u', user), encodeTopic(DEFAULT_TOPIC_PREFIX, topic)),
+    );
+  const said: Topic[] = [
+    { kind: 'status', alias: 'site-1' },
+    { kind: 'stream', alias: 'site-1', stream: 'cam.1' },
+    { kind: 'event', alias: 'site-1', type: 'weir.stream.started' },
+    { kind: 'rows', alias: 'site-1' },
+  ];
+  const ack: Topic = { kind: 'ack', alias: 'site-1' };
+  expect(said.filter((topic) => !may('site-1', 'write', topic))).toEqual([]);
+  expect(may('site-1', 'read', ack)).toBe(true);
+  expect([...said, ack].filter((topic) => may('site-2', 'write', topic))).toEqual([]);
+  expect(may('site-1', 'write', ack)).toBe(false);
+  const { alias, username } = readWeirConfig(readCommandLine([`--config=${root}deploy/site.toml`])).net4mqtt;
+  expect(username).toBe(alias);
 });
 
 test('there is a unit for each service', () => {

@@ -62,6 +62,16 @@ test('a node runs while its status is not older than 15 s', () => {
   expect(cluster.onStatus(status('site-1'))).toBe('arrived');
 });
 
+test.each([null, 'data:application/json,[]', 'file:///etc', '//site-1'])(
+  'a node that gives %s as its address is seen, and not called',
+  (http) => {
+    const cluster = openCluster([], () => 0);
+    cluster.onStatus(status('site-1', { http }));
+    expect(cluster.nodes()).toMatchObject([{ alias: 'site-1', status: 'running', url: null }]);
+    expect([cluster.addresses(), cluster.address('site-1'), cluster.freest('cam-1')]).toEqual([[], null, null]);
+  },
+);
+
 test('a last will of a process that has a successor says nothing', () => {
   const { cluster } = start();
   cluster.onStatus(status('site-1'));

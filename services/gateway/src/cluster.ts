@@ -44,7 +44,10 @@ const emptyEntry = (alias: string, fixed?: StaticNode): Entry => ({
 
 const addressOf = (entry: Entry): NodeAddress | null => {
   const url = entry.fixed?.url ?? entry.status?.http ?? null;
-  return url === null ? null : { alias: entry.alias, url: url.replace(/\/+$/, ''), token: entry.fixed?.token };
+  // A node says its address itself, and fetch knows more schemes than these.
+  return url === null || !/^https?:\/\//i.test(url)
+    ? null
+    : { alias: entry.alias, url: url.replace(/\/+$/, ''), token: entry.fixed?.token };
 };
 
 const sessionsOf = (entry: Entry): number =>
