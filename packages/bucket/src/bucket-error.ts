@@ -53,11 +53,6 @@ export class BucketError extends Error {
   }
 }
 
-/** True when the same put, with a fresh URL where it is presigned, may succeed later. */
-export const isRetryable = (error: unknown): boolean =>
-  error instanceof BucketError &&
-  ['network', 'server', 'throttled', 'conflict', 'expired', 'skew'].includes(error.class);
-
 /** The text with the query of every URL in it replaced by `…`. */
 export const redactQueries = (text: string): string =>
   text.replace(/(https?:\/\/[^\s?"'<>]*)\?(?:[^\s"'<>]*[^\s"'<>:,.;)])?/g, '$1?…');

@@ -12,10 +12,9 @@ export {
   type PresignRequest,
   type PutResult,
 } from './bucket.ts';
-export { BucketError, type BucketErrorClass, isRetryable, redactQueries } from './bucket-error.ts';
+export { BucketError, type BucketErrorClass, retryAfterMs } from './bucket-error.ts';
 export { answerFsObject, type FsObjectAnswer } from './fs-object.ts';
-export { type FsGrant, type FsObjectRequest, type FsVerdict, verifyFsSignature } from './fs-signature.ts';
-export { checkKey, mediaTypeOf } from './object-key.ts';
+export type { FsObjectRequest } from './fs-signature.ts';
 export {
   type BucketDeps,
   openBucket,

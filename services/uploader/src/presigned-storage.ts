@@ -1,4 +1,4 @@
-import { BucketError, type FetchLike, headPresigned, isSameObject, putPresigned } from '@weir/bucket';
+import { BucketError, type FetchLike, headPresigned, isSameObject, putPresigned, retryAfterMs } from '@weir/bucket';
 import { type PresignedUrl, type PresignItem, presignBatchAnswer, problemDocument } from '@weir/contracts';
 import { GatewayRefusal } from './gateway-refusal.ts';
 import type { Target, UploadObject } from './target.ts';
@@ -39,19 +39,15 @@ const parse = (text: string): unknown => {
   }
 };
 
-const retryAfterMs = (response: Response): number | undefined => {
-  const seconds = response.headers.get('retry-after');
-  return seconds !== null && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : undefined;
-};
-
 /** The answers of a batch, in the order of the items; throws when the request was refused as a whole. */
-const answersOf = (url: string, response: Response, text: string, wanted: number) => {
+const answersOf = (url: string, response: Response, text: string, wanted: number, nowMs: number) => {
   const body = parse(text);
   if (response.status !== 200) {
     const { code = '', detail = text.slice(0, 200) } = problemDocument.safeParse(body).data ?? {};
     const said = [response.status, code, detail].filter((part) => part !== '').join(' ');
     const remedy = response.status === 401 ? '; correct recorder.upload.liveman_token' : '';
-    throw new GatewayRefusal(code, response.status, `POST ${url}: ${said}${remedy}`, false, retryAfterMs(response));
+    const waitMs = retryAfterMs(response.headers.get('retry-after'), nowMs);
+    throw new GatewayRefusal(code, response.status, `POST ${url}: ${said}${remedy}`, false, waitMs);
   }
   const answer = presignBatchAnswer.safeParse(body);
   if (answer.success && answer.data.items.length === wanted) return answer.data.items;
@@ -66,6 +62,7 @@ const presigner = ({
   gatewayUrl,
   token,
   fetch: fetchLike = fetch,
+  now,
   signal,
   timeoutMs = 15_000,
 }: PresignedStorageDeps) => {
@@ -77,7 +74,7 @@ const presigner = ({
     const body = JSON.stringify({ items: batch.map(({ item }) => item) });
     const ends = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const response = await fetchLike(url, { method: 'POST', headers, body, redirect: 'manual', signal: ends });
-    const answers = answersOf(url, response, await textOf(response), batch.length);
+    const answers = answersOf(url, response, await textOf(response), batch.length, now());
     for (const [index, { item, answer }] of batch.entries()) {
       const given = answers[index];
       if (given !== undefined && 'url' in given) answer.resolve(given);
