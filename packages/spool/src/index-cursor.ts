@@ -43,6 +43,9 @@ export const indexCursor = ({ db, transaction }: LedgerDatabase): IndexCursor =>
   return {
     tellCursor: (index, cursor, rows) =>
       transaction(() => {
+        const last = latest.get();
+        // What is told again every few seconds while nothing happens is not written again.
+        if (last?.index === index && last.cursor === cursor && rows.length === 0) return;
         tell.run({ index, cursor });
         // Rows above the cursor will be judged anew.
         forget.run(index, cursor);

@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
 import type { UploadItem } from './upload-ledger.ts';
@@ -112,6 +113,17 @@ test('indexed is what the cursor told covers and the index did not refuse', () =
   expect(t.ledger.cursor()).toEqual({ index: 'index-1', cursor: 5 });
   t.ledger.tellCursor('index-1', second?.stamp ?? 0, []);
   expect(indexed()).toEqual([true, true]);
+});
+
+test('a cursor that is told again is not written again, but after another index it counts', () => {
+  using t = openTestSpool();
+  startTestRecording(t.spool, 'cam-1');
+  const ledger = new DatabaseSync(join(t.dir, 'ledger.db'), { readOnly: true });
+  const toldTimes = () => ledger.prepare('select max(told) as told from index_cursor').get()?.told;
+  for (const index of ['index-1', 'index-1', 'index-2', 'index-1']) t.spool.tellCursor(index, 5, []);
+  expect(toldTimes()).toBe(3);
+  ledger.close();
+  expect(t.spool.cursor()).toEqual({ index: 'index-1', cursor: 5 });
 });
 
 test('a refused segment is indexed once a later version of its row was taken', () => {
