@@ -107,11 +107,6 @@ export const recordingsOfDay =
       const recordings = found.map(({ session }) => session).filter(isShown);
       const ids = recordings.map((recording) => recording.recording_id);
       if (ids.length === 0) return [];
-      const initRows = await queries
-        .select()
-        .from(inits)
-        .where(and(inArray(inits.recording_id, ids), eq(inits.remote, 'stored')))
-        .orderBy(asc(inits.period), asc(inits.track));
       const segmentRows = await queries
         .select()
         .from(segments)
@@ -124,6 +119,12 @@ export const recordingsOfDay =
           ),
         )
         .orderBy(asc(segments.recording_id), asc(segments.number));
+      // After the segments: an init file is stored before them, so none is missing for what was just committed.
+      const initRows = await queries
+        .select()
+        .from(inits)
+        .where(and(inArray(inits.recording_id, ids), eq(inits.remote, 'stored')))
+        .orderBy(asc(inits.period), asc(inits.track));
       const gapRows = await queries
         .select()
         .from(gaps)
