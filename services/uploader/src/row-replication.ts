@@ -1,13 +1,11 @@
 /**
  * Replicates the ledger to the index: rows in stamp order on the bus, each page naming the stamp before it. Messages
  * make it fast, the cursor told makes it right: what is sent and not acknowledged is sent again from the cursor.
- *
- * State: `sent` is the highest stamp the broker has taken since the last time we began from the cursor. It is never
- * more than a window ahead of the cursor told, so an index that is away costs one window per repetition.
  */
 import { type AckPage, decodeEvent, encodeEvent, encodeTopic, type LedgerRow, MAX_EVENT_BYTES } from '@weir/contracts';
 import { type Backoff, type Bus, backoff, type Log } from '@weir/runtime';
 import type { LedgerReader } from '@weir/spool';
+import { rowWindow } from './row-window.ts';
 
 /** What the replication needs. */
 export type RowReplicationDeps = {
@@ -30,7 +28,6 @@ export type RowReplication = Disposable & {
 };
 
 const ROWS_PER_PAGE = 200;
-const WINDOW_PAGES = 32;
 // What the envelope and the page around the rows take, with room to spare.
 const ENVELOPE_BYTES = 1024;
 
@@ -75,36 +72,23 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
   const counts = { rows: 0, pages: 0, repeats: 0, acks: 0, ignoredAcks: 0 };
   const patience = ackPatience(ackTimeoutMs, now);
   const failures: Backoff = backoff({ baseMs: 500, capMs: 30_000, random });
-  const told = () => ledger.cursor()?.cursor ?? 0;
-  let lastTold = told();
-  let sent = lastTold;
-  let pagesAhead = 0;
+  const cursorNow = () => ledger.cursor()?.cursor ?? 0;
+  const window = rowWindow(cursorNow());
   let isSending = false;
   let isClosed = false;
   let notBeforeMs = 0;
-  // Rises with each new beginning, so that a page sent before it does not move `sent`.
-  let beginning = 0;
-
-  const beginAt = (stamp: number) => {
-    sent = stamp;
-    pagesAhead = 0;
-    beginning += 1;
-  };
 
   const followCursor = () => {
-    const cursor = told();
-    if (cursor === lastTold) return;
-    // Lower than before: an index restored from a backup, or another one.
-    if (cursor < lastTold || cursor > sent) beginAt(cursor);
-    if (cursor < lastTold)
-      log.warn({ cursor, before: lastTold }, 'the index went back; rows are sent again from there');
-    lastTold = cursor;
-    pagesAhead = 0;
+    const [cursor, before] = [cursorNow(), window.told];
+    const moved = window.follow(cursor);
+    if (moved === 'same') return;
+    if (moved === 'back') log.warn({ cursor, before }, 'the index went back; rows are sent again from there');
     patience.restart();
   };
 
   const sendPage = async (rows: LedgerRow[], last: number): Promise<void> => {
-    const [after, mine] = [sent, beginning];
+    const after = window.sent;
+    const taken = window.give(last);
     const time = new Date(now()).toISOString();
     const event = encodeEvent({
       id: `${ledger.spoolId}-${after}-${last}`,
@@ -121,17 +105,14 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
     failures.reset();
     counts.pages += 1;
     counts.rows += rows.length;
-    if (mine !== beginning) return;
-    if (sent === lastTold) patience.restart();
-    sent = last;
-    pagesAhead += 1;
+    if (taken()) patience.restart();
   };
 
   const sendAll = async (): Promise<void> => {
-    while (!isClosed && bus.connected && pagesAhead < WINDOW_PAGES && now() >= notBeforeMs) {
+    while (!isClosed && bus.connected && !window.isFull() && now() >= notBeforeMs) {
       followCursor();
-      if (ledger.lastStamp() <= sent) return;
-      const rows = rowsOfPage(ledger.rowsAfter(sent, ROWS_PER_PAGE));
+      if (ledger.lastStamp() <= window.sent) return;
+      const rows = rowsOfPage(ledger.rowsAfter(window.sent, ROWS_PER_PAGE));
       const last = rows.at(-1)?.stamp;
       if (last === undefined) return;
       await sendPage(rows, last);
@@ -141,10 +122,11 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
   const look = () => {
     followCursor();
     if (isSending || !bus.connected) return;
-    if (sent > lastTold && patience.isOver()) {
+    const { told, sent } = window;
+    if (sent > told && patience.isOver()) {
       counts.repeats += 1;
-      log.debug({ cursor: lastTold, sent }, 'no acknowledgement; rows are sent again from the cursor');
-      beginAt(lastTold);
+      log.debug({ cursor: told, sent }, 'no acknowledgement; rows are sent again from the cursor');
+      window.beginAt(told);
     }
     isSending = true;
     sendAll()
@@ -176,7 +158,7 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
     onAck(payload),
   );
   const unlisten = bus.onConnect(() => {
-    beginAt(told());
+    window.beginAt(cursorNow());
     patience.restart();
     look();
   });
