@@ -25,7 +25,7 @@ const start = (main: string, { ipc = false, options = '{}' } = {}): Started => {
   const say = 'const say = (text) => process.stdout.write(text + "\\n");';
   writeFileSync(
     file,
-    `import { aborted, run, stopKind, WeirError } from '${index}';\n${say}\nawait run('test', ${main}, ${options});\n`,
+    `import { aborted, createLog, run, stopKind, WeirError } from '${index}';\n${say}\nawait run('test', ${main}, ${options});\n`,
   );
   const child = spawn(process.execPath, [file], {
     stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? ['ipc' as const] : [])],
@@ -131,6 +131,26 @@ test.each([
   expect(code).toBe(1);
   expect(stdout).toContain('"message":"later"');
   expect(stdout).toContain('closed failed');
+});
+
+test('a process whose output nobody reads any more goes on, and stops as ever', async () => {
+  const main = `async (scope, signal, shell) => {
+    shell.useLog(createLog('test', { format: 'pretty' }));
+    process.once('SIGUSR2', () => {
+      shell.log.info('to nobody');
+      process.stderr.write('to nobody');
+      setTimeout(() => process.kill(process.pid, 'SIGTERM'), 10);
+    });
+    shell.ready();
+    say('up');
+    await aborted(signal);
+  }`;
+  const { child, ended, says } = start(main);
+  await says('up');
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  child.kill('SIGUSR2');
+  expect(await ended).toMatchObject({ code: 0 });
 });
 
 test('a close that takes too long ends the process, naming what did not close', async () => {

@@ -61,12 +61,10 @@ const listen = (stop: (kind: StopKind) => void, interrupt: 'orderly' | 'term', f
     if (message !== null) stop(message.orderly ? 'orderly' : 'term');
   };
   process.on('SIGTERM', onTerm).on('SIGINT', onInterrupt).on('uncaughtException', fail);
-  if (supervised) {
-    process.on('message', onMessage).on('disconnect', onTerm);
-    // The other end of the pipes may be gone before us.
-    process.stdout.on('error', () => undefined);
-    process.stderr.on('error', () => undefined);
-  }
+  // Whoever reads the output may be gone before us: work goes on, and telling of that error would be the next one.
+  process.stdout.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
+  if (supervised) process.on('message', onMessage).on('disconnect', onTerm);
   return () => {
     process.off('SIGTERM', onTerm).off('SIGINT', onInterrupt).off('uncaughtException', fail);
     process.off('message', onMessage).off('disconnect', onTerm);
