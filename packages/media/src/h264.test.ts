@@ -207,3 +207,16 @@ describe('parameter sets', () => {
     );
   });
 });
+
+test('a picture whose last packets did not come before the end is dropped, unless its sender marks no ends', () => {
+  const whole: Step[] = [{ timestamp: 0, payload: idr, marker: true }];
+  const [slice1, slice2] = [hex('419a01'), hex('410102')];
+  const marked = feed([...whole, { timestamp: 3000, payload: slice1 }]);
+  expect(marked.map(({ timestamp }) => timestamp)).toEqual([0]);
+  const unmarked = feed([
+    { timestamp: 0, payload: idr },
+    { timestamp: 3000, payload: slice1 },
+    { timestamp: 6000, payload: slice2 },
+  ]);
+  expect(unmarked.map(({ timestamp }) => timestamp)).toEqual([0, 3000, 6000]);
+});

@@ -27,6 +27,8 @@ export const h264Depacketizer = (start: H264Start = {}): Depacketizer => {
   const keeper = parameterSetKeeper(start.parameterSets ?? null);
   let state: State = { kind: 'idle', intact: start.intact ?? false };
   let lossBefore = false;
+  // RFC 6184 §5.1 sets the marker on the last packet of an access unit; a sender that never does is taken at its word.
+  let hasMarkers = false;
   let droppedUnits = 0;
   let malformed = 0;
 
@@ -129,6 +131,7 @@ export const h264Depacketizer = (start: H264Start = {}): Depacketizer => {
       }
       // Packets of padding alone probe the bandwidth; they carry no part of any unit.
       if (input.rtp.payload.length === 0) return none;
+      hasMarkers ||= input.rtp.marker;
       const out: AccessUnit[] = [];
       take(input, out);
       return out.length === 0 ? none : out;
@@ -137,7 +140,7 @@ export const h264Depacketizer = (start: H264Start = {}): Depacketizer => {
       if (state.kind !== 'collecting') return none;
       const { unit } = state;
       state = { kind: 'idle', intact: false };
-      if (!unit.picture || unit.fragment !== null) {
+      if (!unit.picture || unit.fragment !== null || hasMarkers) {
         droppedUnits++;
         return none;
       }
