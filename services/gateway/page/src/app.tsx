@@ -66,6 +66,14 @@ const Stage = ({ shown, onClose }: { shown: Shown; onClose: () => void }) => {
   );
 };
 
+/** The recording as the list has it now: it may have ended since it was chosen. */
+const upToDate = (shown: Shown, days: Day[] | null): Shown => {
+  if (shown?.kind !== 'recording') return shown;
+  const all = days?.flatMap((day) => day.recordings) ?? [];
+  const { recording } = shown;
+  return { ...shown, recording: all.find((one) => one.recording_id === recording.recording_id) ?? recording };
+};
+
 const Console = ({ onLogout }: { onLogout: () => void }) => {
   const { streams, days, fault, connected } = useGateway(onLogout);
   const [shown, setShown] = useState<Shown>(null);
@@ -81,7 +89,7 @@ const Console = ({ onLogout }: { onLogout: () => void }) => {
       </header>
       <main>
         <section className="left">
-          <Stage shown={shown} onClose={() => setShown(null)} />
+          <Stage shown={upToDate(shown, days)} onClose={() => setShown(null)} />
           <PublishPanel />
         </section>
         <section className="right">

@@ -106,7 +106,7 @@ export const PublishPanel = () => {
             value={name}
             disabled={state.kind !== 'idle'}
             onChange={(event) => setName(event.target.value)}
-            pattern="[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+            pattern="[A-Za-z0-9][A-Za-z0-9._\-]{0,127}"
           />
         </label>
         {state.kind === 'on' ? (

@@ -18,7 +18,10 @@ const finalManifest = async (mpdPath: string, isGone: () => boolean): Promise<vo
   }
 };
 
-const attach = async (video: HTMLVideoElement, mpdPath: string, onFault: (text: string) => void): Promise<Detach> => {
+/** Where to play from, in seconds, and whom to tell of faults. */
+type Playing = { mpdPath: string; startSeconds: number; onFault: (text: string) => void };
+
+const attach = async (video: HTMLVideoElement, { mpdPath, startSeconds, onFault }: Playing): Promise<Detach> => {
   const { default: shaka } = await import('shaka-player/dist/shaka-player.dash.js');
   shaka.polyfill.installAll();
   const player = new shaka.Player();
@@ -33,7 +36,7 @@ const attach = async (video: HTMLVideoElement, mpdPath: string, onFault: (text: 
     onFault(`the player stopped with error ${detail?.code ?? 'unknown'}`);
   });
   try {
-    await player.load(`/api/record/object/${mpdPath}`);
+    await player.load(`/api/record/object/${mpdPath}`, startSeconds);
   } catch (error) {
     await player.destroy();
     throw error;
@@ -48,12 +51,15 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
   const [fault, setFault] = useState<string | null>(null);
   const [loading, setLoading] = useState(true);
   const [ended, setEnded] = useState(false);
+  const position = useRef(0);
   useEffect(() => {
     const element = video.current;
     if (element === null) return;
     let gone = false;
+    // A recording that goes on is played from its beginning too; when it ends, its final manifest takes over here.
+    const playing = { mpdPath: recording.mpd_path, startSeconds: position.current, onFault: setFault };
     const ready = recording.status === 'ended' ? finalManifest(recording.mpd_path, () => gone) : Promise.resolve();
-    const attached = ready.then(() => attach(element, recording.mpd_path, setFault));
+    const attached = ready.then(() => attach(element, playing));
     attached.then(
       () => {
         setLoading(false);
@@ -92,6 +98,9 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
         playsInline
         onEnded={() => setEnded(true)}
         onPlay={() => setEnded(false)}
+        onTimeUpdate={(event) => {
+          if (event.currentTarget.currentTime > 0) position.current = event.currentTarget.currentTime;
+        }}
       />
       <p className="hint" role="status">
         {loading ? 'loading…' : ''}

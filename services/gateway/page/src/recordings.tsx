@@ -32,6 +32,19 @@ const RecordingRow = (props: { stream: string; recording: Recording; shown: bool
   );
 };
 
+type Listed = { stream: string; recording: Recording };
+
+/** Days as the heading names them, in the order given, each with the recordings of all streams, newest first. */
+const byDay = (days: readonly Day[]): [string, Listed[]][] => {
+  const found = new Map<string, Listed[]>();
+  for (const day of days) {
+    const listed = day.recordings.map((recording) => ({ stream: day.stream, recording }));
+    found.set(formatDay(day), [...(found.get(formatDay(day)) ?? []), ...listed]);
+  }
+  for (const listed of found.values()) listed.sort((a, b) => b.recording.start - a.recording.start);
+  return [...found];
+};
+
 /** The recordings by UTC day, newest first. */
 export const Recordings = (props: {
   days: Day[] | null;
@@ -48,19 +61,17 @@ export const Recordings = (props: {
     )}
     {props.days === null && props.fault === null && <p className="hint">Loading…</p>}
     {props.days?.length === 0 && <p className="hint">Nothing is recorded yet.</p>}
-    {props.days?.map((day, index) => (
-      <div key={`${day.stream}/${formatDay(day)}`}>
-        {formatDay(day) !== (props.days?.[index - 1] && formatDay(props.days[index - 1] as Day)) && (
-          <h3>{formatDay(day)} (UTC)</h3>
-        )}
+    {byDay(props.days ?? []).map(([day, recordings]) => (
+      <div key={day}>
+        <h3>{day} (UTC)</h3>
         <ul>
-          {day.recordings.map((recording) => (
+          {recordings.map(({ stream, recording }) => (
             <RecordingRow
               key={recording.recording_id}
-              stream={day.stream}
+              stream={stream}
               recording={recording}
               shown={props.shown === recording.recording_id}
-              onPlay={() => props.onPlay(day.stream, recording)}
+              onPlay={() => props.onPlay(stream, recording)}
             />
           ))}
         </ul>

@@ -3,7 +3,7 @@ declare module 'shaka-player/dist/shaka-player.dash.js' {
     polyfill: { installAll: () => void };
     Player: new () => {
       attach: (video: HTMLVideoElement) => Promise<void>;
-      load: (url: string) => Promise<void>;
+      load: (url: string, startSeconds?: number) => Promise<void>;
       destroy: () => Promise<void>;
       addEventListener: (type: string, listener: (event: unknown) => void) => void;
       getNetworkingEngine: () => {
