@@ -1,6 +1,6 @@
 /** What a first `weir up` makes: directories, secrets, and the account of the administrator. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { WeirConfig } from '@weir/contracts';
@@ -11,7 +11,7 @@ export const ADMIN_NAME = 'admin';
 
 // Not mkdir's own `recursive`: below /proc and its like, where nobody may make a directory, it never returns.
 const makeDirectory = (path: string): void => {
-  if (existsSync(path)) return;
+  if (existsSync(path) && statSync(path).isDirectory()) return;
   makeDirectory(dirname(path));
   mkdirSync(path);
 };

@@ -4,15 +4,15 @@ import type { WeirConfig } from './config.ts';
 /** `alone`: one service from its own file; `up`: everything on one machine, with embedded broker, SQLite and a directory as bucket. */
 export type Profile = 'alone' | 'up';
 
-/** What a profile puts in place of the schema's defaults; file, environment and flags still win. */
-export const profileDefaults = (profile: Profile): Record<string, unknown> =>
+/** What a profile puts in place of the schema's defaults, below the data directory; file, environment and flags still win. */
+export const profileDefaults = (profile: Profile, dataDir = './data'): Record<string, unknown> =>
   profile === 'alone'
     ? {}
     : {
-        database: { url: 'sqlite://./data/weir.db' },
+        database: { url: `sqlite://${dataDir}/weir.db` },
         recorder: {
           storage: { type: 'fs' },
-          upload: { local_dir: './data/spool' },
+          upload: { local_dir: `${dataDir}/spool` },
         },
       };
 

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { ALIAS, type Profile, profileDefaults, type WeirConfig, weirConfig } from '@weir/contracts';
-import { readConfig } from './config.ts';
+import { type ConfigSources, readConfig } from './config.ts';
 import { secretPaths } from './config-keys.ts';
 import { WeirError } from './errors.ts';
 import { createLog, type Log } from './log.ts';
@@ -39,15 +40,18 @@ export const readCommandLine = (argv: readonly string[]): CommandLine => {
 /** The file that is read when `--config` names none. */
 export const DEFAULT_CONFIG_FILE = './weir.toml';
 
-/** Reads `weir.toml`, environment and flags under a profile. */
-export const readWeirConfig = ({ file, profile, flags }: CommandLine, warn?: (line: string) => void): WeirConfig =>
-  readConfig(weirConfig, {
-    ...(file === undefined ? {} : { file }),
-    ...(warn === undefined ? {} : { warn }),
-    defaultFile: DEFAULT_CONFIG_FILE,
-    defaults: profileDefaults(profile),
-    flags,
-  });
+/** Reads `weir.toml`, environment and flags under a profile; under `up` all that is kept lies below the data directory. */
+export const readWeirConfig = ({ file, profile, flags }: CommandLine, warn?: (line: string) => void): WeirConfig => {
+  const named = file === undefined ? {} : { file };
+  const read = (sources: Partial<ConfigSources>) =>
+    readConfig(weirConfig, { ...named, defaultFile: DEFAULT_CONFIG_FILE, flags, ...sources });
+  const { data_dir: dataDir } = read({ defaults: profileDefaults(profile) });
+  const config = read({ defaults: profileDefaults(profile, dataDir), ...(warn === undefined ? {} : { warn }) });
+  const { storage } = config.recorder;
+  // Not among the defaults: there it would be the prefix in the bucket of one who sets type = "s3".
+  if (profile === 'up' && storage.type === 'fs') storage.root ??= join(dataDir, 'bucket');
+  return config;
+};
 
 /** The logger of a service under its configuration. */
 export const serviceLog = (name: string, config: WeirConfig): Log =>

@@ -147,7 +147,7 @@ export const superviseChild = (spec: ChildSpec, deps: ChildDeps): SupervisedChil
       if (stopping.signal.aborted) break;
       if (state === 'starting') {
         const why = failure.replace(`weir ${name}: `, '') || `ended before it was ready (${how})`;
-        started.reject(new WeirError('child_failed', `${name}: ${why}`));
+        started.reject(new WeirError('child_failed', why.startsWith(`${name}: `) ? why : `${name}: ${why}`));
         break;
       }
       state = 'down';

@@ -92,7 +92,7 @@ const openCore = async (deps: GatewayDeps, now: () => number) => {
   const { config, secrets, scope, log } = deps;
   const callNode = openNodes(deps, now);
   const catalog = await openIndex(deps, now);
-  const bucket: Bucket = scope.use(await openStorage(config.recorder.storage, { ...secrets, now }), 'bucket');
+  const bucket: Bucket = scope.use(await openStorage(config.recorder.storage, { ...secrets, now, log }), 'bucket');
   const bus = await openBus(deps);
   const cluster = openCluster(config.nodes, now);
   const live = openLiveFeed(cluster, now);

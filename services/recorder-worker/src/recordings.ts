@@ -132,7 +132,7 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
         log.info({ stream, record_dir: recording.record_dir, cause }, 'recording started');
         return { kind: 'accepted', id, recording };
       } catch (error) {
-        log.warn({ stream, err: error }, 'offer declined');
+        log.warn({ stream, reason: oneLine(error) }, 'offer declined');
         return { kind: 'declined', id, ...declineOf(error) };
       }
     },
