@@ -47,7 +47,9 @@ export const startFfmpegRecorder = async (directory: string): Promise<FfmpegReco
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'input.sdp');
   writeFileSync(file, description(videoPort, audioPort));
-  const input = ['-protocol_whitelist', 'file,udp,rtp', '-buffer_size', '1000000', '-analyzeduration', '1000000'];
+  // Long enough to hold a key frame, which comes every 2 s: without one ffmpeg knows no picture size and gives up.
+  const analysis = ['-analyzeduration', '6000000', '-probesize', '20000000'];
+  const input = ['-protocol_whitelist', 'file,udp,rtp', '-buffer_size', '1000000', ...analysis];
   const output = ['-f', 'segment', '-segment_time', '4', '-segment_format', 'mp4', '-reset_timestamps', '1'];
   const args = ['-hide_banner', '-nostdin', '-nostats', ...input, '-i', file, '-map', '0', '-c', 'copy', ...output];
   const ready = startChild(requireProgram('ffmpeg'), [...args, join(directory, 'seg_%04d.mp4')], {
