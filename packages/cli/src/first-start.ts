@@ -33,6 +33,8 @@ export const forgetAdministrator = (config: WeirConfig): Promise<void> =>
 
 /** Makes the administrator's account once; returns its password when it did, for it is kept as a hash only. */
 const makeAdministrator = async (config: WeirConfig): Promise<string | null> => {
+  // Hashing is slow on purpose: only a first start pays for it.
+  if (existsSync(administratorFile(config))) return null;
   // 20 characters of 32: a hundred bits, without letters that are read for one another.
   const alphabet = 'abcdefghijkmnpqrstuvwxyz23456789';
   const password = [...randomBytes(20)].map((byte) => alphabet[byte % alphabet.length]).join('');
