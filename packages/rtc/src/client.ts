@@ -39,6 +39,8 @@ export type WhipOptions = SignallingOptions & {
   video?: { codec: 'H264'; fmtp?: string };
   audio?: 'OPUS';
   onKeyFrameRequest?: () => void;
+  /** The connection counts as lost when the server's reports stop for so long; default 8 s. */
+  silenceMs?: number;
 };
 
 /** A WHEP client; packets are handed to `onPacket` of its options. */
@@ -54,6 +56,8 @@ export type WhepOptions = SignallingOptions & {
 };
 
 const connectMs = 15_000;
+// A receiver reports at least every 6.2 s (RFC 3550 §6.2, §6.3.1); ICE itself notices only after 30 s (RFC 7675 §5.1).
+const defaultSilenceMs = 8_000;
 const defaultH264 = 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f';
 
 /** Publishes to a WHIP endpoint; `connected` rejects when the server refuses or no media path comes up within 15 s. */
@@ -66,7 +70,7 @@ export const whipPublish = (options: WhipOptions): WhipClient => {
     counters.keyFrameRequests++;
     options.onKeyFrameRequest?.();
   });
-  const connection = connect(peer, options);
+  const connection = connect(peer, { silenceMs: defaultSilenceMs, ...options });
   const send = (transceiver: RTCRtpTransceiver | undefined, rtp: Buffer) => {
     if (transceiver === undefined || peer.connectionState !== 'connected') {
       counters.unsent++;
@@ -132,7 +136,7 @@ const openPeer = (h264Fmtp: string | undefined): RTCPeerConnection => {
 
 const connect = (
   peer: RTCPeerConnection,
-  options: SignallingOptions,
+  options: SignallingOptions & { silenceMs?: number },
 ): Pick<WhipClient, 'connected' | 'closed' | 'close'> => {
   let ended: Promise<void> | undefined;
   const up = Promise.withResolvers<void>();
@@ -154,6 +158,7 @@ const connect = (
         if (state === 'closed') down.resolve(state);
       });
     }
+    if (options.silenceMs !== undefined) watchReports(peer, options.silenceMs, down);
     return remote;
   });
   const end = async () => {
@@ -180,6 +185,18 @@ const connect = (
   // A caller that only watches `closed` must not end the process by not watching this.
   connected.catch(() => undefined);
   return { connected, closed: down.promise, close };
+};
+
+/** Tells when the server's reports, once there were any, stop: it was killed, or the way to it is gone. */
+const watchReports = (peer: RTCPeerConnection, silenceMs: number, down: PromiseWithResolvers<string>): void => {
+  let timer: NodeJS.Timeout | undefined;
+  for (const transport of peer.dtlsTransports) {
+    transport.onRtcp.subscribe(() => {
+      timer ??= setTimeout(() => down.resolve('silent'), silenceMs).unref();
+      timer.refresh();
+    });
+  }
+  void down.promise.then(() => clearTimeout(timer));
 };
 
 // A handshake that nobody answers any more would hold the process for half a minute.

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { TrackKind } from '@weir/media';
 import { encodeRtp } from '@weir/media';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { type WhepOptions, whepView, whipPublish } from './client.ts';
+import { type WhepOptions, type WhipOptions, whepView, whipPublish } from './client.ts';
 import { type EndpointOptions, openEndpoint } from './endpoint.ts';
 import { createFanout } from './fanout.ts';
 import type { CloseReason } from './peer.ts';
@@ -104,7 +104,7 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
 });
 
-const start = async (options: Partial<EndpointOptions> = {}) => {
+const start = async (options: Partial<EndpointOptions> = {}, publish: Partial<WhipOptions> = {}) => {
   const node = await openNode(options);
   opened.push(async () => node.endpoint[Symbol.asyncDispose]());
   const keyFrames = { asked: 0 };
@@ -113,6 +113,7 @@ const start = async (options: Partial<EndpointOptions> = {}) => {
     video: { codec: 'H264' },
     audio: 'OPUS',
     onKeyFrameRequest: () => keyFrames.asked++,
+    ...publish,
   });
   opened.push(() => publisher.close());
   await publisher.connected;
@@ -244,6 +245,23 @@ describe('the end of a session', () => {
     await allConnected(node);
     node.publisher().close();
     await expect(publisher.closed).resolves.toBe('closed');
+  });
+
+  test('a publisher notices that the endpoint is gone when its reports stop', async () => {
+    let nowMs = 1000;
+    const { node, publisher } = await start({ now: () => nowMs, tickMs: 0 }, { silenceMs: 300 });
+    await allConnected(node);
+    let lost = false;
+    void publisher.closed.then(() => (lost = true));
+    for (let sequence = 0; sequence < 12; sequence++) {
+      publisher.sendVideo(rtp(sequence, 0));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      nowMs += 1000;
+      node.endpoint.tick(nowMs);
+    }
+    expect(lost).toBe(false);
+    // As after a kill: nothing is closed, and nothing comes any more.
+    await expect(publisher.closed).resolves.toBe('silent');
   });
 
   test('a silent peer loses consent', async () => {

@@ -10,6 +10,8 @@ const status: PublishStatus = {
   audioPackets: 600,
   bytes: 3_000_000,
   keyFrameRequests: 2,
+  reconnections: 0,
+  unsentFrames: 0,
   durationSeconds: 60,
 };
 
@@ -18,6 +20,9 @@ test('a line tells all there is to know', () => {
     'connected: 12.0 of 60.0 s, 360 video frames, 600 audio packets, 3000 kB, 2.00 Mb/s, 2 key-frame requests',
   );
   expect(progressLine({ ...status, durationSeconds: null })).toContain('12.0 s,');
+  expect(summaryLine({ ...status, reconnections: 1, unsentFrames: 45 }, 'http://a/whip/b')).toContain(
+    '2 key-frame requests, 1 reconnections, 45 video frames not sent, 12.0 s, to',
+  );
   expect(summaryLine(status, 'http://a/whip/b')).toBe(
     'weir publish: sent 360 video frames, 600 audio packets, 3000 kB, 2.00 Mb/s, 2 key-frame requests, 12.0 s, to http://a/whip/b',
   );

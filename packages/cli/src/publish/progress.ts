@@ -2,8 +2,11 @@ import type { Tally } from './transmission-tally.ts';
 
 /** What the progress line tells. */
 export type PublishStatus = Tally & {
-  connection: 'connecting' | 'connected' | 'ending';
+  connection: 'connecting' | 'connected' | 'reconnecting' | 'ending';
   keyFrameRequests: number;
+  reconnections: number;
+  /** Pictures that came while there was no connection. */
+  unsentFrames: number;
   /** Null when it has no end of its own. */
   durationSeconds: number | null;
 };
@@ -24,6 +27,8 @@ const amounts = (status: PublishStatus): string[] => [
   `${Math.round(status.bytes / 1000)} kB`,
   `${rate(status)} Mb/s`,
   `${status.keyFrameRequests} key-frame requests`,
+  ...(status.reconnections > 0 ? [`${status.reconnections} reconnections`] : []),
+  ...(status.unsentFrames > 0 ? [`${status.unsentFrames} video frames not sent`] : []),
 ];
 
 /** The state of a transmission on one line. */

@@ -140,12 +140,37 @@ describe('what goes wrong', () => {
     await expect(done).rejects.toMatchObject({ code: 'node_unreachable' });
   });
 
-  test('a session that the server ends', async () => {
+  test('a session that the server ends is published again, and what came meanwhile is counted', async () => {
+    await using server = await openWhipServer();
+    const transmission = send(server, patternSource(5));
+    await vi.waitFor(() => expect(transmission.status().videoFrames).toBeGreaterThan(20), { timeout: 15_000 });
+    server.hangUp();
+    await vi.waitFor(() => expect(transmission.status().connection).toBe('reconnecting'));
+    await transmission.done;
+    const { videoFrames, unsentFrames, reconnections } = transmission.status();
+    expect(reconnections).toBe(1);
+    expect(server.offers).toHaveLength(2);
+    // A picture that the end of the connection cut in two counts on both sides.
+    expect(videoFrames + unsentFrames - 150).toBeLessThanOrEqual(2);
+    expect(videoFrames + unsentFrames).toBeGreaterThanOrEqual(150);
+  });
+
+  test('a server that is gone for good is told when the source ends', async () => {
+    await using server = await openWhipServer();
+    const transmission = send(server, patternSource(3));
+    await vi.waitFor(() => expect(transmission.status().videoFrames).toBeGreaterThan(20), { timeout: 15_000 });
+    server.refuse({ status: 503, code: 'not_ready', detail: 'starting' });
+    server.hangUp();
+    await expect(transmission.done).rejects.toThrow(/was lost after \d+\.\d s \(closed\)/);
+  });
+
+  test('a refusal of what had been taken before ends it', async () => {
     await using server = await openWhipServer();
     const transmission = send(server, patternSource(60));
     await vi.waitFor(() => expect(transmission.status().videoFrames).toBeGreaterThan(0), { timeout: 15_000 });
+    server.refuse({ status: 403, code: 'forbidden', detail: 'this token may not publish test' });
     server.hangUp();
-    await expect(transmission.done).rejects.toThrow(/was lost after \d+\.\d s \(closed\)/);
+    await expect(transmission.done).rejects.toThrow(/403: this token may not publish test/);
   });
 
   test('an ffmpeg that fails is quoted, and the session deleted', async () => {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { type WhipClient, whipPublish } from '@weir/rtc';
 import { aborted, systemClock, WeirError, within } from '@weir/runtime';
 import type { MediaSource } from './media-source.ts';
 import { type ProgramEnd, startProgram } from './programs.ts';
@@ -7,6 +6,7 @@ import type { PublishStatus } from './progress.ts';
 import { connectError, lostError } from './publish-error.ts';
 import { openRtpIntake } from './rtp-intake.ts';
 import { transmissionTally } from './transmission-tally.ts';
+import { openWhipLink, type WhipLink } from './whip-link.ts';
 
 /** One publication: what, where to, and with which ffmpeg. */
 export type TransmissionOptions = {
@@ -33,21 +33,25 @@ const ffmpegError = ({ code, lines }: ProgramEnd, name: string): WeirError =>
   new WeirError('media_unusable', `ffmpeg could not send ${name}: ${lines.at(-1) ?? `it ended with code ${code}`}`);
 
 /** Opens the session; resolves to false when the signal aborted first. */
-const connectUnless = async (client: WhipClient, url: string, signal: AbortSignal): Promise<boolean> => {
+const connectUnless = async (link: WhipLink, url: string, signal: AbortSignal): Promise<boolean> => {
   try {
-    await Promise.race([client.connected, aborted(signal)]);
+    await Promise.race([link.connected, aborted(signal)]);
   } catch (error) {
     throw connectError(error, url);
   }
   return !signal.aborted;
 };
 
-/** Publishes a source by WHIP. ffmpeg starts when the connection is up, so that its first picture arrives. */
+/**
+ * Publishes a source by WHIP. ffmpeg starts when the connection is up, so that its first picture arrives; a connection
+ * that is lost later is made again while ffmpeg goes on in real time, and what comes meanwhile is not sent.
+ */
 export const startTransmission = (options: TransmissionOptions, signal: AbortSignal): Transmission => {
   const { source, url, token } = options;
   const tally = transmissionTally();
-  let connection: PublishStatus['connection'] = 'connecting';
-  const client = whipPublish({
+  const missed = transmissionTally();
+  let phase: 'connecting' | 'sending' | 'ending' = 'connecting';
+  const link = openWhipLink({
     url,
     ...(token === undefined ? {} : { token }),
     ...(source.kinds.includes('video')
@@ -61,9 +65,10 @@ export const startTransmission = (options: TransmissionOptions, signal: AbortSig
       kinds: source.kinds,
       secret: randomBytes(16).toString('hex'),
       onPacket: (kind, rtp) => {
-        tally.add(kind, rtp);
-        if (kind === 'video') client.sendVideo(rtp);
-        else client.sendAudio(rtp);
+        const client = link.current();
+        (client === null ? missed : tally).add(kind, rtp);
+        if (kind === 'video') client?.sendVideo(rtp);
+        else client?.sendAudio(rtp);
       },
     });
     const ffmpeg = startProgram(options.ffmpeg, [
@@ -73,25 +78,27 @@ export const startTransmission = (options: TransmissionOptions, signal: AbortSig
       ...intake.outputArgs,
     ]);
     try {
-      const end = await Promise.race([ffmpeg.ended, client.closed, aborted(signal)]);
-      if (typeof end === 'string') throw lostError(url, end, tally.read().seconds);
+      const end = await Promise.race([ffmpeg.ended, link.refused, aborted(signal)]);
       if (end !== undefined && end.code !== 0) throw ffmpegError(end, source.name);
     } finally {
       await ffmpeg.stop();
     }
     await intake.drained();
+    const lost = link.lost();
+    if (lost !== null && !signal.aborted) throw lostError(url, lost, tally.read().seconds);
   };
 
   const run = async (): Promise<void> => {
-    if (!(await connectUnless(client, url, signal))) return;
-    connection = 'connected';
-    await send();
-    connection = 'ending';
-    await Promise.race([systemClock.sleep(settleMs), client.closed]);
+    if (!(await connectUnless(link, url, signal))) return;
+    phase = 'sending';
+    await send().catch((error: unknown) => {
+      throw error instanceof WeirError ? error : connectError(error, url);
+    });
+    phase = 'ending';
+    await systemClock.sleep(settleMs);
   };
 
-  const close = () =>
-    within(client.close(), closeTimeoutMs, () => new WeirError('timed_out', `${url} does not answer`));
+  const close = () => within(link.close(), closeTimeoutMs, () => new WeirError('timed_out', `${url} does not answer`));
 
   const done = (async () => {
     try {
@@ -111,8 +118,9 @@ export const startTransmission = (options: TransmissionOptions, signal: AbortSig
     done,
     status: () => ({
       ...tally.read(),
-      connection,
-      keyFrameRequests: client.stats().keyFrameRequests,
+      connection: phase === 'sending' ? (link.current() === null ? 'reconnecting' : 'connected') : phase,
+      ...link.stats(),
+      unsentFrames: missed.read().videoFrames,
       durationSeconds: source.durationSeconds,
     }),
   };

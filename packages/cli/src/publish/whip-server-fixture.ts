@@ -18,12 +18,16 @@ export type WhipServer = AsyncDisposable & {
   /** Ends the session as a node does that stops. */
   hangUp(): void;
   requestKeyFrame(): void;
+  /** Answers every POST from now on with this problem. */
+  refuse(refusal: Refusal): void;
   /** Writes the video received as an H264 byte stream; returns the number of access units. */
   writeVideo(path: string): number;
 };
 
+type Refusal = { status: number; code: string; detail: string };
+
 /** The problem with which every POST is answered, when given. */
-export type WhipServerOptions = { refusal?: { status: number; code: string; detail: string } };
+export type WhipServerOptions = { refusal?: Refusal };
 
 const readBody = async (request: IncomingMessage): Promise<string> => {
   const chunks: Buffer[] = [];
@@ -32,7 +36,8 @@ const readBody = async (request: IncomingMessage): Promise<string> => {
 };
 
 /** Opens the server on a free port of loopback. */
-export const openWhipServer = async ({ refusal }: WhipServerOptions = {}): Promise<WhipServer> => {
+export const openWhipServer = async (options: WhipServerOptions = {}): Promise<WhipServer> => {
+  let { refusal } = options;
   const endpoint = await openEndpoint({
     listen: { address: '127.0.0.1', port: 0 },
     now: () => performance.now(),
@@ -78,6 +83,9 @@ export const openWhipServer = async ({ refusal }: WhipServerOptions = {}): Promi
     },
     hangUp: () => session?.close(),
     requestKeyFrame: () => session?.requestKeyFrame(),
+    refuse: (next) => {
+      refusal = next;
+    },
     writeVideo: (path) => writeByteStream(packets.video, path),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
