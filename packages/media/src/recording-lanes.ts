@@ -5,7 +5,7 @@ import { resumedLaneFiles, standingTracks } from './recording-resume.ts';
 import type { RecordingState } from './recording-state.ts';
 import type { ResumePoint } from './resume-point.ts';
 
-type ReceiverCounters = Pick<RecordingCounters, 'late' | 'lost' | 'malformed' | 'droppedUnits'>;
+type ReceiverCounters = Pick<RecordingCounters, 'late' | 'lost' | 'recovered' | 'malformed' | 'droppedUnits'>;
 
 /** Opens the lanes of publications, and keeps what outlives them. */
 export type RecordingLanes = {
@@ -30,10 +30,10 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
     video: resumedLaneFiles(found.find(({ point }) => point.track === 'video')),
     audio: resumedLaneFiles(found.find(({ point }) => point.track === 'audio')),
   };
-  const retired: ReceiverCounters = { late: 0, lost: 0, malformed: 0, droppedUnits: 0 };
+  const retired: ReceiverCounters = { late: 0, lost: 0, recovered: 0, malformed: 0, droppedUnits: 0 };
   const { limits } = state;
   const needs = {
-    reorder: { windowMs: limits.reorderMs, maxPackets: limits.reorderPackets },
+    reorder: { windowMs: limits.reorderMs, mostMs: limits.reorderMostMs, maxPackets: limits.reorderPackets },
     parts: { ms: limits.partMs, bytes: limits.partBytes, waitMs: limits.partMs },
     emit: (lane: Lane, part: Parameters<typeof state.files.part>[1]) => state.files.part(lane, part),
   };
@@ -102,6 +102,7 @@ const addCounters = (sum: ReceiverCounters, lane: Lane): void => {
   const counters = lane.receiver.counters();
   sum.late += counters.late;
   sum.lost += counters.lost;
+  sum.recovered += counters.recovered;
   sum.malformed += counters.malformed;
   sum.droppedUnits += counters.droppedUnits;
 };

@@ -90,8 +90,10 @@ export type RecordingCounters = {
   refused: number;
   /** Packets below an ordinal already taken: repeats of a replay. */
   repeated: number;
+  /** Packets that came after they were given up, or twice; that never came in time; that filled a hole in time. */
   late: number;
   lost: number;
+  recovered: number;
   malformed: number;
   /** Access units of which a packet was missing. */
   droppedUnits: number;
@@ -130,7 +132,9 @@ export type RecordingOptions = {
   partBytes?: number;
   /** A segment is cut without a key frame after this long. */
   noKeyFrameMs?: number;
+  /** How long a missing packet is waited for beyond the time that repairs take, and at most. */
   reorderMs?: number;
+  reorderMostMs?: number;
   reorderPackets?: number;
   /** How long audio waits for the first key frame before it begins alone. */
   videoWaitMs?: number;

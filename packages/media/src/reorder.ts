@@ -1,13 +1,17 @@
 import type { LostPackets, ReceivedPacket } from './access-unit.ts';
+import { repairTime } from './repair-time.ts';
 
 /** What comes out of the window: packets in sequence order, and in their place those that never came. */
 export type Ordered = ReceivedPacket | LostPackets;
 
-/** Bounds of the window: how long a missing packet is waited for, and how many packets wait behind it at most. */
-export type ReorderLimits = { windowMs: number; maxPackets: number };
+/**
+ * Bounds of the window: how long a missing packet is waited for beyond the time that repairs take, how long at most,
+ * and how many packets wait behind it at most.
+ */
+export type ReorderLimits = { windowMs: number; mostMs: number; maxPackets: number };
 
-/** Counters of the window: `late` came after they were given up or twice, `lost` never came in time. */
-export type ReorderCounters = { late: number; lost: number };
+/** Counters of the window: `late` came after they were given up or twice, `lost` never came in time, `recovered` did. */
+export type ReorderCounters = { late: number; lost: number; recovered: number };
 
 /** A window that brings packets into sequence order, by arrival time and number; a sequence number it gives up is lost. */
 export type ReorderWindow = {
@@ -28,10 +32,13 @@ const maxMisorder = 100;
 /** Makes a reorder window; `next` is the sequence number to begin with after a restart, null to take the first that comes. */
 export const reorderWindow = (limits: ReorderLimits, start: number | null = null): ReorderWindow => {
   const waiting = new Map<number, ReceivedPacket>();
+  const repairs = repairTime();
   let next = start;
+  let highest = start === null ? null : start - 1;
   let restartCandidate: number | null = null;
   let late = 0;
   let lost = 0;
+  let recovered = 0;
 
   const drain = (out: Ordered[]): void => {
     while (next !== null && waiting.size > 0) {
@@ -56,7 +63,16 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
   };
 
   const expireInto = (nowMs: number, out: Ordered[]): void => {
-    while (waiting.size > 0 && (waiting.size > limits.maxPackets || oldest() + limits.windowMs < nowMs)) giveUp(out);
+    const windowMs = Math.min(limits.windowMs + repairs.waitMs(), limits.mostMs);
+    while (waiting.size > 0 && (waiting.size > limits.maxPackets || oldest() + windowMs < nowMs)) giveUp(out);
+  };
+
+  /** Takes note of a hole that the packet shows, or of the one that it fills. */
+  const noteHole = ({ sequence, arrivalMs }: ReceivedPacket): boolean => {
+    if (highest !== null && sequence <= highest) return repairs.came(sequence, arrivalMs);
+    if (highest !== null) repairs.missing(highest + 1, sequence, arrivalMs);
+    highest = sequence;
+    return false;
   };
 
   // A Map keeps the order of insertion, which is that of arrival.
@@ -66,6 +82,7 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
   };
 
   const behind = (packet: ReceivedPacket): readonly Ordered[] => {
+    noteHole(packet);
     const restarts = packet.sequence === restartCandidate && (next ?? 0) - packet.sequence > maxMisorder;
     restartCandidate = packet.sequence + 1;
     if (!restarts) {
@@ -74,6 +91,7 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
     }
     const out = [...flush(), { kind: 'lost', count: 1 } as const, packet];
     next = packet.sequence + 1;
+    highest = packet.sequence;
     restartCandidate = null;
     return out;
   };
@@ -82,6 +100,8 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
     const out: Ordered[] = [];
     while (waiting.size > 0) giveUp(out);
     next = null;
+    highest = null;
+    repairs.restart();
     return out;
   };
 
@@ -90,6 +110,7 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
       next ??= packet.sequence;
       if (packet.sequence < next) return behind(packet);
       if (packet.sequence === next && waiting.size === 0) {
+        highest = next;
         next++;
         return [packet];
       }
@@ -97,6 +118,7 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
         late++;
         return none;
       }
+      if (noteHole(packet)) recovered++;
       const out: Ordered[] = [];
       waiting.set(packet.sequence, packet);
       drain(out);
@@ -117,6 +139,6 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
       }
       return { next, firstOrdinal };
     },
-    counters: () => ({ late, lost }),
+    counters: () => ({ late, lost, recovered }),
   };
 };

@@ -1,6 +1,6 @@
 import type { AccessUnit, UnitInHand } from './access-unit.ts';
 import type { Codec, PublishedTrack, ResumedCodec } from './codecs.ts';
-import { type Ordered, type ReorderLimits, reorderWindow } from './reorder.ts';
+import { type Ordered, type ReorderCounters, type ReorderLimits, reorderWindow } from './reorder.ts';
 import type { RtpPacket } from './rtp.ts';
 import { sequenceUnwrapper } from './unwrap.ts';
 
@@ -12,7 +12,7 @@ export type TrackReceiver = {
   flush: () => readonly AccessUnit[];
   /** The first sequence number not given out yet (null before the first packet), and the lowest ordinal held. */
   inHand: () => { nextSequence: number | null; firstOrdinal: number | null };
-  counters: () => { late: number; lost: number; malformed: number; droppedUnits: number };
+  counters: () => ReorderCounters & { malformed: number; droppedUnits: number };
 };
 
 /** Where a receiver goes on after a restart: wire sequence number up to which all is done, codec configuration. */

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
 import { sequenceDistance, sequenceUnwrapper, timestampDistance, timestampUnwrapper } from './unwrap.ts';
 
 test('sequence numbers grow over the wrap and go back with a late packet', () => {
@@ -33,4 +34,41 @@ test('distances take the shorter way round', () => {
   expect(sequenceDistance(1, 65535)).toBe(-2);
   expect(timestampDistance(0xffff_ffff, 3000)).toBe(3001);
   expect(timestampDistance(3000, 0xffff_ffff)).toBe(-3001);
+});
+
+describe('whatever the alignment to the wrap', () => {
+  test('every sequence number of the ring is passed in order, one by one', () => {
+    const unwrap = sequenceUnwrapper(0);
+    for (let sequence = 1; sequence <= 3 * 65_536; sequence++) {
+      if (unwrap(sequence & 0xffff) !== sequence) expect.fail(`at ${sequence}`);
+    }
+  });
+
+  test('sequence numbers differ as those that were meant do', () => {
+    const steps = fc.array(fc.integer({ min: -32_768, max: 32_767 }), { maxLength: 50 });
+    fc.assert(
+      fc.property(fc.nat(0xffff), steps, (start, walk) => {
+        const unwrap = sequenceUnwrapper();
+        let meant = unwrap(start);
+        for (const step of walk) {
+          meant += step;
+          expect(unwrap(meant & 0xffff)).toBe(meant);
+        }
+      }),
+    );
+  });
+
+  test('timestamps differ as those that were meant do', () => {
+    const steps = fc.array(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), { maxLength: 50 });
+    fc.assert(
+      fc.property(fc.nat(2 ** 32 - 1), steps, (start, walk) => {
+        const unwrap = timestampUnwrapper();
+        let meant = unwrap(start);
+        for (const step of walk) {
+          meant += step;
+          expect(unwrap(((meant % 2 ** 32) + 2 ** 32) % 2 ** 32)).toBe(meant);
+        }
+      }),
+    );
+  });
 });
