@@ -9,6 +9,7 @@ export { h264Depacketizer } from './h264.ts';
 export { packetizeH264, type RtpPayload } from './h264-packetizer.ts';
 export * from './h264-parameter-sets.ts';
 export * from './init-segment.ts';
+export { type KeyFrameTest, keyFrameTest } from './key-frame.ts';
 export * from './mpd.ts';
 export { opusClockRate, opusDuration } from './opus.ts';
 export * from './part.ts';

@@ -1,7 +1,6 @@
 import { encodeJsonFrame, encodePacketFrame, type Publication, type TrackKind } from '@weir/contracts';
-import { parseRtp } from '@weir/media';
+import { type KeyFrameTest, keyFrameTest, parseRtp } from '@weir/media';
 import type { NodeClock } from './clock.ts';
-import { type KeyFrameTest, keyFrameTest } from './key-frame.ts';
 import { createRing, type Ring, type RingBounds } from './ring.ts';
 
 /** Somebody on the tap who gets a stream as it comes, in tap frames. */
