@@ -2,12 +2,14 @@ import type { TrackKind } from '@weir/media';
 import {
   type MediaStreamTrack,
   RTCPeerConnection,
-  type RTCRtpCodecParameters,
+  RTCRtpCodecParameters,
   type RTCRtpTransceiver,
   useFIR,
-  useH264,
+  useG722,
   useNACK,
   useOPUS,
+  usePCMA,
+  usePCMU,
   usePLI,
   useREMB,
 } from 'werift';
@@ -34,9 +36,21 @@ export type WhipClient = {
 /** Counters of a WHIP client; `unsent` packets came before the connection or after its end. */
 export type WhipClientStats = { packets: number; bytes: number; unsent: number; keyFrameRequests: number };
 
-/** What a WHIP client sends: `video.fmtp` is the H264 format parameters offered. */
+/** The video codecs that a WHIP client sends, with the format parameters it offers where its caller says nothing else. */
+const videoFormats = {
+  H264: 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f',
+  H265: 'profile-id=1;tier-flag=0;level-id=120;tx-mode=SRST',
+  VP9: 'profile-id=0',
+  AV1: 'profile=0;level-idx=8;tier=0',
+  VP8: undefined,
+} as const;
+
+/** A video codec by its SDP name. */
+export type VideoCodec = keyof typeof videoFormats;
+
+/** What a WHIP client sends: `video.fmtp` is the format parameters offered. */
 export type WhipOptions = SignallingOptions & {
-  video?: { codec: 'H264'; fmtp?: string };
+  video?: { codec: VideoCodec; fmtp?: string };
   audio?: 'OPUS';
   onKeyFrameRequest?: () => void;
   /** The connection counts as lost when the server's reports stop for so long; default 8 s. */
@@ -58,11 +72,10 @@ export type WhepOptions = SignallingOptions & {
 const connectMs = 15_000;
 // A receiver reports at least every 6.2 s (RFC 3550 §6.2, §6.3.1); ICE itself notices only after 30 s (RFC 7675 §5.1).
 const defaultSilenceMs = 8_000;
-const defaultH264 = 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f';
 
 /** Publishes to a WHIP endpoint; `connected` rejects when the server refuses or no media path comes up within 15 s. */
 export const whipPublish = (options: WhipOptions): WhipClient => {
-  const peer = openPeer(options.video?.fmtp);
+  const peer = openPeer(options.video === undefined ? [] : [videoCodec(options.video)], [opus()]);
   const counters: WhipClientStats = { packets: 0, bytes: 0, unsent: 0, keyFrameRequests: 0 };
   const video = options.video && peer.addTransceiver('video', { direction: 'sendonly' });
   const audio = options.audio && peer.addTransceiver('audio', { direction: 'sendonly' });
@@ -91,7 +104,11 @@ export const whipPublish = (options: WhipOptions): WhipClient => {
 
 /** Plays from a WHEP endpoint; `connected` rejects as that of `whipPublish` does. */
 export const whepView = (options: WhepOptions): WhepClient => {
-  const peer = openPeer(undefined);
+  const names = Object.keys(videoFormats) as VideoCodec[];
+  const peer = openPeer(
+    names.map((codec) => videoCodec({ codec })),
+    [opus(), useG722(), usePCMU(), usePCMA()],
+  );
   const counters = { packets: 0, bytes: 0 };
   const tracks: Partial<Record<TrackKind, MediaStreamTrack>> = {};
   const transceivers = (options.kinds ?? ['video', 'audio']).map((kind) => {
@@ -119,20 +136,27 @@ export const whepView = (options: WhepOptions): WhepClient => {
   };
 };
 
-const openPeer = (h264Fmtp: string | undefined): RTCPeerConnection => {
-  const video: RTCRtpCodecParameters = useH264({
-    parameters: h264Fmtp ?? defaultH264,
+const videoCodec = ({ codec, fmtp }: { codec: VideoCodec; fmtp?: string }): RTCRtpCodecParameters => {
+  const parameters = fmtp ?? videoFormats[codec];
+  return new RTCRtpCodecParameters({
+    mimeType: `video/${codec}`,
+    clockRate: 90_000,
     rtcpFeedback: [useREMB(), useFIR(), useNACK(), usePLI()],
+    ...(parameters === undefined ? {} : { parameters }),
   });
-  return new RTCPeerConnection({
+};
+
+const opus = (): RTCRtpCodecParameters => useOPUS({ parameters: 'minptime=10;useinbandfec=1' });
+
+const openPeer = (video: RTCRtpCodecParameters[], audio: RTCRtpCodecParameters[]): RTCPeerConnection =>
+  new RTCPeerConnection({
     iceServers: [],
     // A server on this machine may be bound to loopback alone.
     iceAdditionalHostAddresses: ['127.0.0.1'],
     iceUseTcp: false,
     bundlePolicy: 'max-bundle',
-    codecs: { video: [video], audio: [useOPUS({ parameters: 'minptime=10;useinbandfec=1' })] },
+    codecs: { video, audio },
   });
-};
 
 const connect = (
   peer: RTCPeerConnection,

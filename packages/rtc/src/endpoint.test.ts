@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { TrackKind } from '@weir/media';
 import { encodeRtp } from '@weir/media';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { type WhepOptions, type WhipOptions, whepView, whipPublish } from './client.ts';
+import { type VideoCodec, type WhepOptions, type WhipOptions, whepView, whipPublish } from './client.ts';
 import { type EndpointOptions, openEndpoint } from './endpoint.ts';
 import { createFanout } from './fanout.ts';
 import type { CloseReason } from './peer.ts';
@@ -162,6 +162,15 @@ describe('one publisher, three viewers', () => {
       { kind: 'video', codec: 'H264', clockRate: 90_000 },
       { kind: 'audio', codec: 'OPUS', clockRate: 48_000, channels: 2 },
     ]);
+  });
+
+  test.each<VideoCodec>(['H265', 'VP9', 'AV1', 'VP8'])('%s is forwarded as H264 is', async (codec) => {
+    const { node, publisher } = await start({}, { video: { codec } });
+    const { received } = await watch(node);
+    await allConnected(node);
+    await sendAll(30, (index) => publisher.sendVideo(rtp(index, index * 3000)));
+    await vi.waitFor(() => expect(received.video).toEqual(upTo(30)));
+    expect(node.publisher().tracks).toMatchObject([{ codec, clockRate: 90_000 }, { codec: 'OPUS' }]);
   });
 
   test('a viewer asks for a key frame and the publisher is told', async () => {

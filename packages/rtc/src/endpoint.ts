@@ -24,8 +24,11 @@ import { createViewer, type ViewerHandlers, type ViewerSession } from './viewer-
 export type Endpoint = AsyncDisposable & {
   /** The UDP port that is bound. */
   readonly port: number;
-  /** Answers a WHIP offer; throws `SdpError` for the caller's mistakes and `SessionLimitError` when full. */
-  publish(offer: string, handlers: PublisherHandlers): PublisherSession;
+  /**
+   * Answers a WHIP offer; throws `SdpError` for the caller's mistakes and `SessionLimitError` when full. Of the codecs
+   * offered those that `prefers` names (upper case) are taken first.
+   */
+  publish(offer: string, handlers: PublisherHandlers, prefers?: (codec: string) => boolean): PublisherSession;
   /** Answers a WHEP offer for the given tracks; throws as `publish` does. */
   view(offer: string, tracks: readonly PublishedTrack[], handlers: ViewerHandlers): ViewerSession;
   /** Drives all timers: called every 20 ms by itself unless `tickMs` is 0. */
@@ -188,8 +191,8 @@ const runEndpoint = (
 
   return {
     port,
-    publish: (text, handlers) => {
-      const negotiation = orThrow(negotiatePublisher(text));
+    publish: (text, handlers, prefers) => {
+      const negotiation = orThrow(negotiatePublisher(text, prefers));
       const { reducedSize, offer, tracks } = negotiation;
       const deps = { outbox, ssrc: newSsrc(random), rembBps: options.rembBps ?? defaultRembBps, reducedSize };
       const { peer, made } = admit(offer, handlers, (peer) => createPublisher(peer, tracks, handlers, deps));

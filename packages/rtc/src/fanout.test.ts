@@ -77,6 +77,19 @@ describe('a change of publisher', () => {
     expect(times).toEqual([0, 3000, 3000 + 90_000, 3000 + 90_000 + 3000]);
   });
 
+  test('a codec of another clock is told by that clock', () => {
+    const fanout = createFanout();
+    const { packets, source, viewer } = collector();
+    fanout.newSource({ audio: 8000 });
+    fanout.add(viewer);
+    fanout.forward('audio', rtp(1, 1000), 0);
+    fanout.forward('audio', rtp(1, 70, 2), 500);
+    expect(packets.map(({ timestamp }) => timestamp)).toEqual([1000, 5000]);
+    const instant = { ...unixMsToNtp(0), rtpTimestamp: 70, packetCount: 0, octetCount: 0, reports: [] };
+    fanout.senderReported('audio', { ...instant, ssrc: 2 }, 500);
+    expect(source().clock('audio', 1500)?.rtpTimestamp).toBe(13_000);
+  });
+
   test("the old publisher's clock is not told any more", () => {
     const fanout = createFanout();
     const { source, viewer } = collector();

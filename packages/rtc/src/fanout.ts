@@ -19,8 +19,8 @@ export type Fanout = {
   forward(kind: TrackKind, rtp: Uint8Array, arrivalMs: number): void;
   /** Notes the publisher's clock, so that viewers get sender reports from the next second on. */
   senderReported(kind: TrackKind, report: SenderReport, arrivalMs: number): void;
-  /** Tells that another publisher follows, should it use the same SSRC as the one before. */
-  newSource(): void;
+  /** Tells that another publisher follows, should it use the same SSRC as the one before, and its clock rates in Hz. */
+  newSource(clockRates?: Partial<Record<TrackKind, number>>): void;
   stats(): FanoutStats;
 };
 
@@ -47,19 +47,17 @@ type Source = {
 
 const windowPackets = 1024;
 
-/** A fan-out without viewers. Clock rates are in Hz, histories in packets (powers of two). */
+/** A fan-out without viewers. Histories are in packets (powers of two). */
 export const createFanout = ({
-  clockRates = { video: 90_000, audio: 48_000 },
   historyPackets = { video: 1024, audio: 512 },
 }: {
-  clockRates?: Record<TrackKind, number>;
   historyPackets?: Record<TrackKind, number>;
 } = {}): Fanout => {
   const viewers = new Set<ViewerSession>();
   const counters = { packets: 0, dropped: 0, sources: 0 };
   const lanes: Record<TrackKind, Lane> = {
-    video: startLane(clockRates.video, historyPackets.video),
-    audio: startLane(clockRates.audio, historyPackets.audio),
+    video: startLane(90_000, historyPackets.video),
+    audio: startLane(48_000, historyPackets.audio),
   };
   return {
     add: (viewer) => {
@@ -85,9 +83,12 @@ export const createFanout = ({
       const ntpMs = ntpToUnixMs(report.ntpSeconds, report.ntpFraction);
       source.report = { ntpMs, rtpTimestamp: report.rtpTimestamp, arrivalMs };
     },
-    newSource: () => {
-      lanes.video.source = undefined;
-      lanes.audio.source = undefined;
+    newSource: (rates = {}) => {
+      for (const kind of ['video', 'audio'] as const) {
+        const lane = lanes[kind];
+        lane.source = undefined;
+        lane.clockRate = rates[kind] ?? lane.clockRate;
+      }
     },
     stats: () => ({ viewers: viewers.size, ...counters }),
   };

@@ -1,6 +1,7 @@
 export type { PublishedTrack, TrackKind } from '@weir/media';
 export { advertisedAddresses } from './candidates.ts';
 export {
+  type VideoCodec,
   type WhepClient,
   type WhepOptions,
   type WhipClient,
@@ -9,7 +10,7 @@ export {
   whepView,
   whipPublish,
 } from './client.ts';
-export { acceptedCodecs } from './codec-policy.ts';
+export { canFollow } from './codec-policy.ts';
 export {
   type Endpoint,
   type EndpointLog,

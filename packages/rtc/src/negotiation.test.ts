@@ -15,6 +15,7 @@ const obs = sample('libdatachannel-publisher');
 const chromium = sample('chromium-publisher');
 const viewer = sample('chromium-viewer');
 const werift = sample('werift-publisher');
+const every = sample('libdatachannel-all-codecs');
 
 const transport = {
   originId: '1',
@@ -44,8 +45,9 @@ const unwrap = <Value>(value: Value | SdpError): Value => {
 
 describe('offers of real publishers', () => {
   test.each([
-    ['Chromium', chromium, [111, 102], [1248727662, 2086344908], ['minptime=10;useinbandfec=1', /42001f/]],
+    ['Chromium', chromium, [111, 96], [1248727662, 2086344908], ['minptime=10;useinbandfec=1', undefined]],
     ['libdatachannel (OBS)', obs, [111, 96], [1001, 1002], [/stereo=1/, /42e01f/]],
+    ['libdatachannel, every codec', every, [111, 96], [1001, 1002], [/stereo=1/, undefined]],
     ['werift', werift, [97, 96], [expect.any(Number), expect.any(Number)], [/42e01f/, undefined]],
   ])('%s', (_name, text, payloadTypes, ssrcs, formats) => {
     const { offer, tracks, sections } = unwrap(negotiatePublisher(text));
@@ -64,6 +66,17 @@ describe('offers of real publishers', () => {
     expect(answer.match(/a=setup:passive/g)).toHaveLength(2);
     expect(answer).toContain('a=group:BUNDLE 0 1\r\n');
     expect(answer).toContain('a=ice-lite\r\n');
+  });
+
+  test('the codec that is preferred, and only it, is answered', () => {
+    const { sections } = unwrap(negotiatePublisher(chromium, (codec) => codec === 'VP9' || codec === 'G722'));
+    const lines = buildAnswer(transport, sections).split('\r\n');
+    expect(lines.filter((line) => /^a=(rtpmap|fmtp)/.test(line))).toEqual([
+      'a=rtpmap:9 G722/8000',
+      'a=rtpmap:98 VP9/90000',
+      'a=fmtp:98 profile-id=0',
+    ]);
+    expect(lines).toContain('m=video 9 UDP/TLS/RTP/SAVPF 98');
   });
 
   test('session-level ICE and DTLS attributes and only a session-level direction', () => {
@@ -144,11 +157,22 @@ describe('faults of the caller', () => {
     ['separate RTCP', obs.replaceAll('a=rtcp-mux\r\n', ''), 422, 'sdp_rtcp_mux'],
     ['no bundle', obs.replace('BUNDLE 0 1', 'BUNDLE 0'), 422, 'sdp_bundle'],
     ['format parameters without end', obs.replaceAll('stereo=1', 'x'.repeat(4000)), 406, 'sdp_no_common_codec'],
-    ['no known codec', obs.replaceAll('H264/90000', 'VP8/90000'), 406, 'sdp_no_common_codec'],
+    ['no known codec', obs.replaceAll('H264/90000', 'H266/90000'), 406, 'sdp_no_common_codec'],
   ])('%s', (_name, text, status, code) => {
     const fault = negotiatePublisher(text);
     expect(fault).toBeInstanceOf(SdpError);
     expect(fault).toMatchObject({ status, code });
+  });
+
+  test('a refusal names what is accepted, or what is published', () => {
+    const fault = negotiatePublisher(obs.replaceAll('H264/90000', 'H266/90000'));
+    expect(fault).toHaveProperty('message', expect.stringMatching(/offers H266; expected one of H264, .*VP8\.$/));
+    const vp9 = [{ ...published[0]!, codec: 'VP9', fmtp: 'profile-id=0' }];
+    const noVp9 = viewer.replaceAll('VP9/90000', 'RAW/90000');
+    expect(negotiateViewer(noVp9, vp9, source)).toHaveProperty(
+      'message',
+      expect.stringMatching(/expected VP9 \(profile-id=0\)\.$/),
+    );
   });
 
   test('a sender is no viewer', () => {

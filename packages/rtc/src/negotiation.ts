@@ -1,5 +1,5 @@
 import type { PublishedTrack, TrackKind } from '@weir/media';
-import { answeredFeedback, chooseForPublisher, chooseForViewer } from './codec-policy.ts';
+import { acceptedNames, answeredFeedback, chooseForPublisher, chooseForViewer } from './codec-policy.ts';
 import type { NegotiatedTrack } from './publisher-session.ts';
 import { type OfferedCodec, type OfferSection, parseOffer, type SdpOffer } from './sdp.ts';
 import type { AnswerSection } from './sdp-answer.ts';
@@ -9,8 +9,14 @@ import type { ViewedTrack } from './viewer-session.ts';
 /** An offer with what is answered to each of its sections, and the tracks that follow from it. */
 export type Negotiation<Track> = { offer: SdpOffer; sections: AnswerSection[]; tracks: Track[]; reducedSize: boolean };
 
-/** Decides what a publisher may send (RFC 9725 §4.2): every section is taken or the whole offer is refused. */
-export const negotiatePublisher = (text: string): Negotiation<NegotiatedTrack> | SdpError => {
+/**
+ * Decides what a publisher may send (RFC 9725 §4.2): every section is taken or the whole offer is refused. Codecs that
+ * `prefers` names are taken before others that are offered.
+ */
+export const negotiatePublisher = (
+  text: string,
+  prefers?: (codec: string) => boolean,
+): Negotiation<NegotiatedTrack> | SdpError => {
   const offer = parseOffer(text);
   if (offer instanceof SdpError) return offer;
   const sections: AnswerSection[] = [];
@@ -23,8 +29,8 @@ export const negotiatePublisher = (text: string): Negotiation<NegotiatedTrack> |
     if (offered.direction !== 'sendonly' && offered.direction !== 'sendrecv') {
       return directionError(offered, 'a publisher offers sendonly or sendrecv');
     }
-    const codec = chooseForPublisher(offered);
-    if (codec === null) return codecError(offered, 'H264 or Opus');
+    const codec = chooseForPublisher(offered, prefers);
+    if (codec === null) return codecError(offered, `one of ${acceptedNames(offered.kind)}`);
     sections.push({ offered, accepted: { codec, direction: 'recvonly' } });
     tracks.push({ track: publishedTrack(offered, codec), feedback: answeredFeedback(codec) });
   }
