@@ -35,6 +35,7 @@ const samples: { [T in EventType]: (WeirEvent & { type: T })['data'] } = {
   'weir.recording.started': recording,
   'weir.recording.ended': { ...recording, cause: 'deleted' },
   'weir.recording.refused': { stream: 's', reason: 'VP8' },
+  'weir.recording.track_refused': { ...recording, track: 'audio', codec: 'PCMU', reason: 'not in MP4' },
   'weir.recording.gap': { ...recording, cause: 'packet_loss', from_ms: 1, to_ms: 2 },
   'weir.spool.level': spool,
   'weir.rows': { spool: 'aaaaaaaaaaaaaaaa', after: 0, rows: [] },

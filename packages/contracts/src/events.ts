@@ -68,6 +68,12 @@ export const eventSchemas = {
   'weir.recording.started': z.object(recordingFields),
   'weir.recording.ended': z.object({ ...recordingFields, cause: z.string() }),
   'weir.recording.refused': z.object({ ...streamFields, reason: z.string() }),
+  'weir.recording.track_refused': z.object({
+    ...recordingFields,
+    track: z.enum(['video', 'audio']),
+    codec: z.string(),
+    reason: z.string(),
+  }),
   'weir.recording.gap': z.object({ ...recordingFields, cause: gapCause, from_ms: z.int(), to_ms: z.int() }),
   'weir.spool.level': attachedSpool,
   'weir.rows': rowsPage,

@@ -55,7 +55,11 @@ export const errorCodes = {
   body_too_large: input(413, 'The request body is too large', 'Send less; the detail names the limit'),
   unsupported_media_type: input(415, 'The content type is not taken here', 'Send the type that the detail names'),
   range_not_satisfiable: input(416, 'The range lies outside the object', 'Ask for a range within its size'),
-  codec_not_recordable: input(422, 'A codec of the stream cannot be recorded', 'Publish H264 and Opus'),
+  codec_not_recordable: input(
+    422,
+    'A codec of the stream cannot be recorded',
+    'Publish one of the codecs that the message names',
+  ),
   sdp_unacceptable: input(
     422,
     'Nothing in the SDP offer can be accepted',

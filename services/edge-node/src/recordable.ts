@@ -1,23 +1,36 @@
 import { matchesPattern } from '@weir/contracts';
-import type { PublishedTrack } from '@weir/rtc';
-import { type Stream, trackOf } from './stream.ts';
+import { codecs, type PublishedTrack, type TrackKind } from '@weir/media';
+import { trackOf } from './stream.ts';
 
-const VIDEO: readonly string[] = ['H264', 'H265', 'VP9', 'AV1'];
-const AUDIO: readonly string[] = ['OPUS'];
+/** A track that a recording leaves out, and why. */
+export type LeftOutTrack = { track: TrackKind; codec: string; reason: string };
 
-/** Why a publication cannot be recorded; null when it can. Audio other than Opus is left out, the video goes on. */
+/** True for a codec, by its SDP name, that recordings can hold. */
+export const isRecordable = (codec: string): boolean => Object.hasOwn(codecs, codec.toUpperCase());
+
+const namesOf = (wanted: TrackKind): string =>
+  Object.entries(codecs)
+    .filter(([, { kind }]) => kind === wanted)
+    .map(([name]) => (name === 'OPUS' ? 'Opus' : name))
+    .join(', ');
+
+/** The tracks of a publication that cannot be recorded: recordings are fragmented MP4, which has no place for them. */
+export const leftOutTracks = (tracks: readonly PublishedTrack[]): LeftOutTrack[] =>
+  tracks
+    .filter(({ codec }) => !isRecordable(codec))
+    .map(({ kind, codec }) => ({
+      track: kind,
+      codec,
+      reason: `${kind} in ${codec} cannot be recorded in MP4; publish ${namesOf(kind)}`,
+    }));
+
+/** Why a publication cannot be recorded; null when it can. Of one with video it is the video that counts. */
 export const recordingFault = (tracks: readonly PublishedTrack[]): string | null => {
-  const video = trackOf(tracks, 'video');
-  const audio = trackOf(tracks, 'audio');
-  if (video !== undefined) {
-    return VIDEO.includes(video.codec.toUpperCase())
-      ? null
-      : `video in ${video.codec} cannot be recorded; publish ${VIDEO.join(', ')}`;
-  }
-  if (audio === undefined) return 'the publication has no track';
-  return AUDIO.includes(audio.codec.toUpperCase()) ? null : `audio in ${audio.codec} cannot be recorded; publish Opus`;
+  const main = trackOf(tracks, 'video') ?? trackOf(tracks, 'audio');
+  if (main === undefined) return 'the publication has no track';
+  return leftOutTracks([main])[0]?.reason ?? null;
 };
 
-/** True for a stream that is recorded without anybody's order: a pattern matches, and it is no gateway's cascade. */
-export const isAutoRecorded = (patterns: readonly string[], stream: Stream): boolean =>
-  !stream.name.includes('@') && matchesPattern(patterns, stream.name);
+/** True for a stream, by its name, that is recorded without anybody's order: a pattern matches, and it is no gateway's cascade. */
+export const isAutoRecorded = (patterns: readonly string[], stream: string): boolean =>
+  !stream.includes('@') && matchesPattern(patterns, stream);

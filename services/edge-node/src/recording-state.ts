@@ -3,7 +3,7 @@ import type { EventData, EventType, RecordingStarted } from '@weir/contracts';
 import { boundedMap } from './bounded-map.ts';
 import type { Claims } from './claims.ts';
 import type { NodeClock } from './clock.ts';
-import { isAutoRecorded } from './recordable.ts';
+import { isAutoRecorded, leftOutTracks } from './recordable.ts';
 import type { Recorder, Recorders } from './recorders.ts';
 import type { RecordingState, RunningRecording, Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
@@ -39,7 +39,8 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
   const over = boundedMap<string, true>(MOST_REMEMBERED);
   const stops = boundedMap<string, number>(MOST_REMEMBERED);
 
-  const isAuto = (stream: Stream) => enabled && isAutoRecorded(autoStreams, stream);
+  const isAutoName = (stream: string) => enabled && isAutoRecorded(autoStreams, stream);
+  const isAuto = (stream: Stream) => isAutoName(stream.name);
   const countOf = (recorder: Recorder) =>
     streams.all().filter(({ recording }) => 'spool' in recording && recording.spool === recorder.spool.spool).length;
   const keepOrRelease = (stream: Stream) => {
@@ -58,6 +59,14 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
     set(stream, state);
     streams.reap(stream);
   };
+  /** Says which tracks of its publication a stream's recording leaves out. */
+  const tellLeftOut = (stream: Stream) => {
+    const { publisher, recording: state } = stream;
+    if (publisher.kind !== 'connected' || state.kind !== 'recording') return;
+    for (const leftOut of leftOutTracks(publisher.tracks)) {
+      emit('weir.recording.track_refused', { ...facts(stream, state.recording), ...leftOut });
+    }
+  };
   const ended = (stream: Stream, { recording }: RunningRecording, cause: string) => {
     over.set(recording.recording_id, true);
     emit('weir.recording.ended', { ...facts(stream, recording), cause });
@@ -65,6 +74,11 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
 
   return {
     isAuto,
+    /** True for a stream, there or yet to come, whose media is to be recorded, by a pattern or by an order. */
+    isWanted: (name: string): boolean => {
+      const kind = streams.get(name)?.recording.kind;
+      return kind === 'starting' || kind === 'recording' || isAutoName(name);
+    },
     /** True when the recording is known to have ended or to have been superseded. */
     isOver: (recordingId: string): boolean => over.has(recordingId),
     /** Notes the end of a recording, of whatever stream. */
@@ -87,7 +101,9 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
       set(stream, { ...running, kind: 'recording', unservedMs: null });
       stream.keyFrames.request();
       emit('weir.recording.started', facts(stream, running.recording));
+      tellLeftOut(stream);
     },
+    tellLeftOut,
     /** Another recording takes the place of this one. */
     replaced: ended,
     /** The recording of the stream ended. */

@@ -52,8 +52,9 @@ export const createRecordings = (deps: RecordingsDeps) => {
       throw new WeirError('stream_not_found', `nobody publishes ${name}: publish it first`);
     }
     const fault = recordingFault(tracks);
-    if (fault !== null) throw new WeirError('codec_not_recordable', fault);
-    return stream;
+    if (fault === null) return stream;
+    if (stream.recording.kind === 'idle') states.refuse(stream, fault);
+    throw new WeirError('codec_not_recordable', fault);
   };
 
   /** Takes up an order of a recorder's ledger; false when it is over and the recorder must drop it. */
@@ -188,9 +189,12 @@ export const createRecordings = (deps: RecordingsDeps) => {
       }
     },
 
+    /** True for a stream, there or yet to come, whose publisher should send what can be recorded. */
+    isWanted: states.isWanted,
     /** A publisher connected. */
     publisherStarted(stream: Stream): void {
       states.keepOrRelease(stream);
+      states.tellLeftOut(stream);
       offers.consider(stream);
     },
     /** The publisher ended: what a stop held back is held back no more. */

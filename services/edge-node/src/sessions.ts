@@ -12,6 +12,7 @@ import {
 } from '@weir/rtc';
 import { type Log, WeirError } from '@weir/runtime';
 import type { NodeClock } from './clock.ts';
+import { isRecordable } from './recordable.ts';
 import type { Emit } from './recording-state.ts';
 import type { Recordings } from './recordings.ts';
 import { iceUfragOf } from './sdp-fragment.ts';
@@ -118,7 +119,7 @@ export const createSessions = (deps: SessionsDeps) => {
   };
   /** Viewers negotiated the last publication's media; they cannot decode another. */
   const prepare = (stream: Stream, tracks: readonly PublishedTrack[]) => {
-    stream.fanout.newSource();
+    stream.fanout.newSource(Object.fromEntries(tracks.map(({ kind, clockRate }) => [kind, clockRate])));
     if (!isSameMedia(tracks, stream.lastTracks)) for (const viewer of [...stream.viewers.values()]) viewer.close();
     stream.lastTracks = tracks;
   };
@@ -132,7 +133,8 @@ export const createSessions = (deps: SessionsDeps) => {
 
     /**
      * Answers a WHIP offer; the stream is made if there is none. Throws 409 when it has a publisher, 4xx for the offer.
-     * A publisher of whom nothing was heard for 5 s is replaced: it is most likely he who comes back.
+     * A publisher of whom nothing was heard for 5 s is replaced: it is most likely he who comes back. One whose stream
+     * is to be recorded is told to send what can be recorded, where he offers it.
      */
     publish(name: string, offer: string, owner: string): PublishSession {
       const before = streams.get(name)?.publisher ?? { kind: 'none' };
@@ -140,13 +142,13 @@ export const createSessions = (deps: SessionsDeps) => {
         throw new WeirError('stream_has_publisher', `${name} already has a publisher: stop it or use another name`);
       }
       const of = (): Stream => stream;
-      const peer: PublisherSession = attempt(() =>
-        endpoint.publish(offer, {
-          ...mediaHandlers(of, () => peer.tracks),
-          onConnected: () => publisherConnected(stream, session),
-          onClosed: (reason) => publisherClosed(stream, session, reason),
-        }),
-      );
+      const handlers: PublisherHandlers = {
+        ...mediaHandlers(of, () => peer.tracks),
+        onConnected: () => publisherConnected(stream, session),
+        onClosed: (reason) => publisherClosed(stream, session, reason),
+      };
+      const prefers = recordings.isWanted(name) ? isRecordable : undefined;
+      const peer: PublisherSession = attempt(() => endpoint.publish(offer, handlers, prefers));
       if (before.kind !== 'none') before.session.close();
       const stream = streams.ensure(name);
       const { id, answer, stats, requestKeyFrame, close } = peer;

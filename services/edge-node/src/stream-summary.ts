@@ -1,8 +1,9 @@
 import { mpdPathOf, type StreamInfo, type StreamSummary } from '@weir/contracts';
+import { leftOutTracks } from './recordable.ts';
 import type { Session } from './session.ts';
 import { publishedTracks, type Stream } from './stream.ts';
 
-/** What a stream's recorder does, in the word that is told, with the reason for a refusal. */
+/** What a stream's recorder does, in the word that is told, with the reason why all or a track of it is not recorded. */
 type RecorderWord = Pick<StreamSummary, 'recorder' | 'recorder_reason' | 'recording'>;
 
 /** What of the node decides the word. */
@@ -32,7 +33,9 @@ const recorderWord = (stream: Stream, { enabled, attached, isServed }: RecorderS
         mpd_path: mpdPathOf(record_dir),
         since_ms: start_ms,
       };
-      return { recorder: isServed(stream) ? 'recording' : 'absent', recorder_reason: null, recording };
+      const leftOut = leftOutTracks(publishedTracks(stream) ?? []).map(({ reason }) => reason);
+      const recorder_reason = leftOut.join('; ') || null;
+      return { recorder: isServed(stream) ? 'recording' : 'absent', recorder_reason, recording };
     }
   }
 };

@@ -1,5 +1,5 @@
 import type { RecordingStarted } from '@weir/contracts';
-import type { Fanout, PublishedTrack, TrackKind } from '@weir/rtc';
+import { canFollow, type Fanout, type PublishedTrack, type TrackKind } from '@weir/rtc';
 import type { PublishSession, ViewSession } from './session.ts';
 import type { StreamMedia } from './stream-media.ts';
 import type { Throttle } from './throttle.ts';
@@ -62,10 +62,10 @@ export const publishedTracks = (stream: Stream): readonly PublishedTrack[] | nul
 export const trackOf = (tracks: readonly PublishedTrack[], kind: TrackKind): PublishedTrack | undefined =>
   tracks.find((track) => track.kind === kind);
 
-/** True when packets of the one publication can go on where those of the other stopped: same kinds, codecs, clocks. */
-export const isSameMedia = (a: readonly PublishedTrack[], b: readonly PublishedTrack[]): boolean =>
-  a.length === b.length &&
-  a.every((track) => {
-    const other = trackOf(b, track.kind);
-    return other !== undefined && other.codec === track.codec && other.clockRate === track.clockRate;
+/** True when packets of the one publication can go on, for viewers, where those of the other stopped. */
+export const isSameMedia = (next: readonly PublishedTrack[], last: readonly PublishedTrack[]): boolean =>
+  next.length === last.length &&
+  next.every((track) => {
+    const other = trackOf(last, track.kind);
+    return other !== undefined && canFollow(track, other);
   });

@@ -11,7 +11,14 @@ const codecsOf = (stream: Stream): string =>
     .join(' + ');
 
 const RecordingState = ({ stream }: { stream: Stream }) => {
-  if (stream.recording !== null) return <span className="tag rec">recording</span>;
+  if (stream.recording !== null) {
+    return (
+      <>
+        <span className="tag rec">recording</span>
+        {stream.recorder_reason !== null && <span className="tag warn">{stream.recorder_reason}</span>}
+      </>
+    );
+  }
   if (stream.recorder === 'refused' || stream.recorder === 'absent') {
     return (
       <span className="tag warn" title={stream.recorder_reason ?? ''}>
