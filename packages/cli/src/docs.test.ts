@@ -71,7 +71,7 @@ const tableRows = (text: string): string[][] => {
   });
 };
 
-const folders = ['packages', 'services', 'docs', 'deploy', 'scripts', 'test-e2e', 'bench', '.ci'];
+const folders = ['packages', 'services', 'docs', 'deploy', 'scripts', 'test-e2e', 'test-fuzz', 'bench', '.ci'];
 const isRepositoryPath = (span: string): boolean =>
   folders.some((folder) => span === folder || span.startsWith(`${folder}/`));
 

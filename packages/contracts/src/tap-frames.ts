@@ -5,7 +5,8 @@
  *     type 2 packet   u8 track (0 video, 1 audio), u64 ordinal, f64 arrival in wall milliseconds, then one RTP packet
  *                     or one RTCP sender report (told apart as in RFC 5761 §4), as the publisher sent it
  *
- * A frame has at most MAX_TAP_FRAME_BYTES; a longer one, an unknown type or a short packet frame ends the connection.
+ * A frame has at most MAX_TAP_FRAME_BYTES; a longer one, an unknown type, a short packet frame or one without an arrival
+ * time ends the connection.
  */
 import type { TrackKind } from './object-keys.ts';
 
@@ -13,6 +14,9 @@ import type { TrackKind } from './object-keys.ts';
 export const MAX_TAP_FRAME_BYTES = 2 * 1024 * 1024;
 /** Bytes before the RTP packet: length, type, track, ordinal, arrival. */
 export const PACKET_FRAME_HEADER_BYTES = 4 + 1 + 1 + 8 + 8;
+
+/** The last moment that a Date can name, in wall milliseconds. */
+const MAX_ARRIVAL_MS = 8.64e15;
 
 const JSON_TYPE = 1;
 const PACKET_TYPE = 2;
@@ -66,12 +70,14 @@ const decodeBody = (body: Uint8Array): TapFrame | null => {
   if (body[0] !== PACKET_TYPE || body.length < headerBytes || (body[1] ?? 2) > 1) return null;
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
   const ordinal = view.getUint32(2) * 2 ** 32 + view.getUint32(6);
-  if (!Number.isSafeInteger(ordinal)) return null;
+  const arrivalMs = view.getFloat64(10);
+  // Written so that what is no number is refused too: every clock behind this would stand on it.
+  if (!Number.isSafeInteger(ordinal) || !(arrivalMs >= 0 && arrivalMs <= MAX_ARRIVAL_MS)) return null;
   return {
     kind: 'packet',
     track: body[1] === 0 ? 'video' : 'audio',
     ordinal,
-    arrivalMs: view.getFloat64(10),
+    arrivalMs,
     bytes: body.subarray(headerBytes),
   };
 };

@@ -47,6 +47,8 @@ const mostLines = 4096;
 const mostSections = 16;
 /** Longer format parameters than any codec has would not fit the messages that carry them to recorders and gateways. */
 const mostFormatCharacters = 2048;
+/** No codec has more; each line for `*` counts for every payload type. */
+const mostFeedback = 32;
 const iceToken = /^[A-Za-z0-9+/\-_=]+$/;
 const directions: readonly string[] = ['sendrecv', 'sendonly', 'recvonly', 'inactive'];
 const hashBytes = { 'sha-256': 32, 'sha-384': 48, 'sha-512': 64 } as const;
@@ -153,7 +155,10 @@ const readCodecs = (formats: string[], attributes: Attributes): OfferedCodec[] =
       clockRate: Number(mapping[2]),
       channels: mapping[3] === undefined ? undefined : Number(mapping[3]),
       fmtp,
-      feedback: [...(feedback.get(format) ?? []), ...(feedback.get('*') ?? [])],
+      feedback: [...(feedback.get(format) ?? []), ...(feedback.get('*') ?? []).slice(0, mostFeedback)].slice(
+        0,
+        mostFeedback,
+      ),
     });
   }
   return codecs;

@@ -3,9 +3,10 @@
  * has not the token, is refused in one line and closed; nothing before the hello costs more than its bytes.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { lineReader, MAX_TAP_LINE_BYTES, TAP_VERSION, type TapHello, type TapRefusal, tapHello } from '@weir/contracts';
+import { lineReader, MAX_TAP_LINE_BYTES, type TapHello, type TapRefusal } from '@weir/contracts';
 import { hasHash, hashSecret, type Log, listenError, oneLine } from '@weir/runtime';
 import { openTapConnection, type TapConnection, type TapHandlers } from './tap-connection.ts';
+import { readHello } from './tap-hello.ts';
 
 const HELLO_MS = 5_000;
 const MOST_CONNECTIONS = 4_096;
@@ -31,23 +32,6 @@ export type TapServerDeps = {
 export type TapServer = AsyncDisposable & { readonly port: number };
 
 const refusal = (refused: TapRefusal['refused'], message: string): TapRefusal => ({ refused, message });
-
-/** Reads a hello line; a refusal when it is none of ours. */
-const readHello = (line: string, isToken: (token: string) => boolean): TapHello | TapRefusal => {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return refusal('hello', 'the first line is not JSON');
-  }
-  const { weir_tap: version, token } = Object(value) as { weir_tap?: unknown; token?: unknown };
-  if (version !== TAP_VERSION) return refusal('version', `version ${String(version)}; this node speaks ${TAP_VERSION}`);
-  if (typeof token !== 'string' || !isToken(token)) return refusal('token', 'the token is wrong; see [tap] token');
-  const parsed = tapHello.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  return refusal('hello', `${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? 'not valid'}`.slice(0, 500));
-};
 
 const isRefusal = (value: object): value is TapRefusal => 'refused' in value;
 

@@ -38,7 +38,8 @@ const SILENCE_TIMEOUT_MS = 20_000;
 // What a node does not take is given up with the connection: heartbeats and answers are small.
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
-const readAnswer = (line: string, use: TapHello['use']): TapWelcome | TapRefusal | null => {
+/** Reads the node's answer to a hello; null when it is none, or one to another use. */
+export const readAnswer = (line: string, use: TapHello['use']): TapWelcome | TapRefusal | null => {
   try {
     const value: unknown = JSON.parse(line);
     const welcome = tapWelcome.safeParse(value);

@@ -1,0 +1,538 @@
+/**
+ * Every parser that is fed from the network or from files that a crash may have left torn: one row each. A further
+ * parser is a further row; `fuzz.test.ts` holds that none is forgotten.
+ */
+import fc from 'fast-check';
+import { decodeDayMpdPath } from '../packages/catalog/src/day-totals.ts';
+import { rtspReader } from '../packages/cli/src/publish/rtsp.ts';
+import { decodeEvent, eventSchemas } from '../packages/contracts/src/events.ts';
+import * as http from '../packages/contracts/src/http.ts';
+import { decodeCascadeName, isStreamName, matchesPattern, pathFault } from '../packages/contracts/src/names.ts';
+import { decodeKey, decodeObjectName, recordIdOf } from '../packages/contracts/src/object-keys.ts';
+import { decodeRecordDocument, recordDocument } from '../packages/contracts/src/record-json.ts';
+import { ledgerRow, rowsRequest, rowsResponse } from '../packages/contracts/src/rows.ts';
+import { lineReader, tapFrameDecoder } from '../packages/contracts/src/tap-frames.ts';
+import * as tap from '../packages/contracts/src/tap-messages.ts';
+import { decodeTopic, encodeTopic, unescapeName } from '../packages/contracts/src/topics.ts';
+import { splitAnnexB } from '../packages/media/src/annex-b.ts';
+import { decodeBase64 } from '../packages/media/src/base64.ts';
+import { readBoxes } from '../packages/media/src/box-reader.ts';
+import { decodeChainBox } from '../packages/media/src/chain-box.ts';
+import { h264Depacketizer } from '../packages/media/src/h264.ts';
+import { decodeAvcC, encodeAvcC, parseSps, spropParameterSets } from '../packages/media/src/h264-parameter-sets.ts';
+import { decodeInitSegment } from '../packages/media/src/init-segment.ts';
+import { decodeDOps, encodeDOps, opusDepacketizer, opusDuration } from '../packages/media/src/opus.ts';
+import { decodePart } from '../packages/media/src/part.ts';
+import { scanSegment } from '../packages/media/src/part-scan.ts';
+import { resumeFromFiles } from '../packages/media/src/recording-resume.ts';
+import { reorderWindow } from '../packages/media/src/reorder.ts';
+import { decodeResumePoints, encodeResumePoints } from '../packages/media/src/resume-point.ts';
+import { isRtcp, parseRtcp } from '../packages/media/src/rtcp.ts';
+import { parseRtp } from '../packages/media/src/rtp.ts';
+import { decodeUtf8 } from '../packages/media/src/utf8.ts';
+import { datagramKind } from '../packages/rtc/src/datagram-kind.ts';
+import { parseDtlsRecords } from '../packages/rtc/src/dtls-record.ts';
+import { negotiatePublisher, negotiateViewer } from '../packages/rtc/src/negotiation.ts';
+import { parseOffer } from '../packages/rtc/src/sdp.ts';
+import { buildAnswer } from '../packages/rtc/src/sdp-answer.ts';
+import { SdpError } from '../packages/rtc/src/sdp-error.ts';
+import { createSrtpReceiver } from '../packages/rtc/src/srtp.ts';
+import { checkIntegrity, parseStun } from '../packages/rtc/src/stun.ts';
+import { parseAddress } from '../packages/runtime/src/url.ts';
+import { keyFrameTest } from '../services/edge-node/src/key-frame.ts';
+import { iceUfragOf, isSdpFragment } from '../services/edge-node/src/sdp-fragment.ts';
+import { readHello } from '../services/edge-node/src/tap-hello.ts';
+import { matchesTag, parseRange, resolveRange } from '../services/gateway/src/byte-range.ts';
+import { readNodeStatus } from '../services/indexer/src/node-directory.ts';
+import { readAnswer } from '../services/recorder-worker/src/tap-client.ts';
+import { depacketized } from './depacketizing.ts';
+import * as files from './file-inputs.ts';
+import { annexB, avcC, h264Payload, h264Payloads, spsSamples } from './h264-inputs.ts';
+import { concat, hex, rtcpCompound, rtpPacket, travelling } from './media-inputs.ts';
+import { joinPackets, shuffled, splitPackets } from './packet-list.ts';
+import type { Parser } from './parser.ts';
+import { dtlsDatagram, srtcpPacket, srtpKeys, srtpPacket, stunMessage } from './peer-inputs.ts';
+import { jsonBytes, jsonOf, type ToldSchema, valuesOf } from './schema-values.ts';
+import { fragments, offers } from './sdp-inputs.ts';
+import { nodeFrames, recorderFrames } from './tap-inputs.ts';
+import * as worst from './worst-inputs.ts';
+
+const media = (file: string, ...names: string[]): string[] =>
+  names.map((name) => `packages/media/src/${file}.ts#${name}`);
+const rtc = (file: string, ...names: string[]): string[] => names.map((name) => `packages/rtc/src/${file}.ts#${name}`);
+const contracts = (file: string, ...names: string[]): string[] =>
+  names.map((name) => `packages/contracts/src/${file}.ts#${name}`);
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const ascii = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const textInputs = (...texts: string[]): fc.Arbitrary<Uint8Array> =>
+  fc.constantFrom(...texts).map((text) => Uint8Array.from(Buffer.from(text)));
+/** The pieces in which a connection may deliver bytes: of 1, 2, 3 … bytes, so that every boundary is met early on. */
+const chunks = (bytes: Uint8Array): Uint8Array[] => {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0, length = 1; at < bytes.length; at += length++) pieces.push(bytes.subarray(at, at + length));
+  return pieces;
+};
+
+const rtp: Parser[] = [
+  {
+    name: 'rtp',
+    covers: media('rtp', 'parseRtp'),
+    inputs: rtpPacket(),
+    read: (bytes) => parseRtp(bytes),
+  },
+  {
+    name: 'rtcp',
+    covers: [
+      ...media('rtcp', 'parseRtcp'),
+      ...media('rtcp-feedback', 'parseFeedback', 'parseBye'),
+      ...media('rtcp-report', 'parseSenderReport', 'parseReceiverReport'),
+    ],
+    inputs: rtcpCompound,
+    worst: worst.rtcp,
+    outputPerByte: 5,
+    read: (bytes) => [isRtcp(bytes), parseRtcp(bytes)],
+  },
+  {
+    name: 'reorder-window',
+    covers: media('reorder', 'reorderWindow'),
+    inputs: shuffled(
+      fc.array(travelling(fc.record({ payload: fc.uint8Array({ maxLength: 4 }), marker: fc.boolean() }))),
+    ),
+    worst: worst.everySecondPacket,
+    // Each packet may look at all that wait, here 32.
+    stepsPerByte: 200,
+    read: (bytes) => {
+      const window = reorderWindow({ windowMs: 40, mostMs: 80, maxPackets: 32 });
+      let sequence = 65_530;
+      const out = splitPackets(bytes).flatMap((packet, ordinal) => {
+        sequence += ((packet[0] ?? 1) << 24) >> 24;
+        const rtp = parseRtp(concat(hex('8060000000000000 00000001'), packet));
+        return rtp === null ? [] : window.step({ kind: 'packet', rtp, sequence, ordinal, arrivalMs: ordinal });
+      });
+      return [...out, ...window.flush()].map(({ kind }) => kind);
+    },
+  },
+];
+
+const codecs: Parser[] = [
+  {
+    name: 'h264-depacketizer',
+    covers: media('h264', 'h264Depacketizer'),
+    inputs: fc
+      .tuple(h264Payloads, fc.boolean())
+      .chain(([payloads]) => shuffled(fc.tuple(...payloads.map((payload) => travelling(fc.constant(payload)))))),
+    worst: worst.h264Packets,
+    read: (bytes) => depacketized(h264Depacketizer(), bytes),
+  },
+  {
+    name: 'h264-parameter-sets',
+    covers: media('h264-parameter-sets', 'parseSps'),
+    inputs: fc.constantFrom(...spsSamples),
+    worst: worst.parameterSets,
+    read: (bytes) => [parseSps(bytes), encodeAvcC({ sps: [bytes.slice(0, 65_535)], pps: [hex('68ce0fc8')] })?.length],
+  },
+  {
+    name: 'h264-configuration-record',
+    covers: media('h264-parameter-sets', 'decodeAvcC'),
+    inputs: avcC,
+    worst: worst.configurationRecords,
+    read: (bytes) => decodeAvcC(bytes),
+  },
+  {
+    name: 'h264-sprop',
+    covers: [...media('h264-parameter-sets', 'spropParameterSets'), ...media('base64', 'decodeBase64')],
+    inputs: textInputs('packetization-mode=1;sprop-parameter-sets=Z0LAH9oBQBbsBEAAAAMAQAAADwPGDKg=,aM4PyA==;x=y'),
+    read: (bytes) => [spropParameterSets(ascii(bytes)), decodeBase64(ascii(bytes))],
+  },
+  {
+    name: 'h264-byte-stream',
+    covers: media('annex-b', 'splitAnnexB'),
+    inputs: annexB,
+    read: (bytes) => splitAnnexB(bytes),
+  },
+  {
+    name: 'opus-depacketizer',
+    covers: [...media('opus', 'opusDepacketizer'), ...media('opus', 'opusDuration')],
+    inputs: shuffled(
+      fc.array(
+        travelling(
+          fc
+            .tuple(fc.constantFrom(0x78, 0xfc, 0xfb, 0x03, 0x08), fc.uint8Array({ maxLength: 20 }))
+            .map(([toc, rest]) => ({
+              payload: concat(Uint8Array.of(toc), rest),
+              marker: false,
+            })),
+        ),
+        { maxLength: 12 },
+      ),
+    ),
+    read: (bytes) => [opusDuration(bytes), depacketized(opusDepacketizer(2), bytes)],
+  },
+  {
+    name: 'opus-configuration-record',
+    covers: media('opus', 'decodeDOps'),
+    inputs: fc.constantFrom(encodeDOps(1), encodeDOps(2)),
+    read: (bytes) => decodeDOps(bytes),
+  },
+  ...['H264'].map(
+    (codec): Parser => ({
+      name: `key-frame-${codec.toLowerCase()}`,
+      covers: ['services/edge-node/src/key-frame.ts#keyFrameTest'],
+      inputs: h264Payload,
+      worst: worst.h264Payloads,
+      read: (bytes) => keyFrameTest(codec)?.(bytes),
+    }),
+  ),
+];
+
+const recordedFiles: Parser[] = [
+  {
+    name: 'boxes',
+    covers: media('box-reader', 'readBox', 'readBoxes', 'findBox'),
+    inputs: files.segmentFile,
+    worst: worst.boxes,
+    read: (bytes) => readBoxes(bytes, 0, bytes.length),
+  },
+  { name: 'part', covers: media('part', 'decodePart'), inputs: files.part, read: (bytes) => decodePart(bytes) },
+  {
+    name: 'chain-box',
+    covers: [...media('chain-box', 'decodeChainBox'), ...media('json-bytes', 'decodeJson')],
+    inputs: files.chainBox,
+    worst: worst.jsonBoxes,
+    read: (bytes) => decodeChainBox(bytes),
+  },
+  {
+    name: 'init-segment',
+    covers: media('init-segment', 'decodeInitSegment'),
+    inputs: files.initSegment,
+    read: (bytes) => decodeInitSegment(bytes),
+  },
+  {
+    name: 'resume-points',
+    covers: media('resume-point', 'decodeResumePoints'),
+    inputs: fc.array(files.resumePoint, { maxLength: 3 }).map(encodeResumePoints),
+    read: (bytes) => decodeResumePoints(bytes),
+  },
+  {
+    name: 'segment-file',
+    covers: [...media('part-scan', 'scanSegment'), ...media('recording-resume', 'resumeFromFiles')],
+    inputs: files.segmentFile,
+    read: (bytes) => {
+      const scan = scanSegment(bytes);
+      const track = scan.chain?.track ?? 'video';
+      return [scan, resumeFromFiles([{ track, segment: 1, scan, init: bytes, final: false }], 1, 1)];
+    },
+  },
+  {
+    name: 'utf8',
+    covers: media('utf8', 'decodeUtf8'),
+    inputs: fc.string({ unit: 'binary' }).map((text) => Uint8Array.from(Buffer.from(text))),
+    read: (bytes) => decodeUtf8(bytes),
+  },
+];
+
+const transport = {
+  originId: '1',
+  ufrag: 'ours',
+  password: 'ourpassword0123456789abc',
+  fingerprint: 'sha-256 AA',
+  candidates: ['1 1 udp 1 192.0.2.1 7777 typ host'],
+};
+const published = [
+  { kind: 'video', codec: 'H264', clockRate: 90_000, payloadType: 102, ssrc: 1, fmtp: 'packetization-mode=1' },
+  { kind: 'audio', codec: 'OPUS', clockRate: 48_000, channels: 2, payloadType: 111, ssrc: 2 },
+] as const;
+
+const answered = (negotiation: ReturnType<typeof negotiatePublisher> | ReturnType<typeof negotiateViewer>): string =>
+  negotiation instanceof SdpError ? negotiation.message : buildAnswer(transport, negotiation.sections);
+
+const peers: Parser[] = [
+  {
+    name: 'datagram',
+    covers: rtc('datagram-kind', 'datagramKind'),
+    inputs: fc.oneof(stunMessage, dtlsDatagram, srtpPacket),
+    read: (bytes) => datagramKind(bytes),
+  },
+  {
+    name: 'stun',
+    covers: rtc('stun', 'parseStun'),
+    inputs: stunMessage,
+    worst: worst.stun,
+    read: (bytes) => {
+      const datagram = bufferOf(bytes);
+      const message = parseStun(datagram);
+      return message === null ? null : [message, checkIntegrity(datagram, message, 'password')];
+    },
+  },
+  {
+    name: 'dtls-records',
+    covers: rtc('dtls-record', 'parseDtlsRecords'),
+    inputs: dtlsDatagram,
+    worst: worst.dtls,
+    read: (bytes) => parseDtlsRecords(bufferOf(bytes)),
+  },
+  {
+    name: 'srtp',
+    covers: rtc('srtp', 'createSrtpReceiver'),
+    inputs: fc.array(fc.oneof(srtpPacket, srtcpPacket), { maxLength: 6 }).map(joinPackets),
+    read: (bytes) => {
+      const receiver = createSrtpReceiver(srtpKeys);
+      return splitPackets(bytes).map((packet) => [
+        receiver.unprotectRtp(bufferOf(packet)),
+        receiver.unprotectRtcp(bufferOf(packet)),
+      ]);
+    },
+  },
+  {
+    name: 'sdp-offer',
+    covers: rtc('sdp', 'parseOffer'),
+    inputs: offers,
+    worst: worst.offers,
+    read: (bytes) => {
+      const offer = parseOffer(textOf(bytes));
+      return offer instanceof SdpError ? offer.message : offer;
+    },
+  },
+  {
+    name: 'negotiation',
+    covers: rtc('negotiation', 'negotiatePublisher', 'negotiateViewer'),
+    inputs: offers,
+    worst: worst.offers,
+    read: (bytes) => {
+      const text = textOf(bytes);
+      const source = { cname: 'weir', newSsrc: () => 77 };
+      return [answered(negotiatePublisher(text)), answered(negotiateViewer(text, published, source))];
+    },
+  },
+  {
+    name: 'sdp-fragment',
+    covers: ['services/edge-node/src/sdp-fragment.ts#isSdpFragment'],
+    inputs: fragments,
+    worst: worst.fragments,
+    read: (bytes) => [isSdpFragment(textOf(bytes)), iceUfragOf(textOf(bytes))],
+  },
+];
+
+type Checked = ToldSchema & { safeParse: (value: unknown) => unknown };
+
+/** One row for several schemas: a value of one of them, read by all. */
+const schemaRow = (name: string, ...schemas: Checked[]): Parser => ({
+  name,
+  covers: [],
+  inputs: fc.oneof(...schemas.map(jsonOf)),
+  worst: worst.json,
+  read: (bytes) => {
+    const json = jsonIn(bytes);
+    for (const schema of schemas) schema.safeParse(json);
+  },
+});
+
+const jsonIn = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(textOf(bytes));
+  } catch {
+    return null;
+  }
+};
+
+const lineOf = (schema: ToldSchema): fc.Arbitrary<Uint8Array> =>
+  fc.oneof(
+    valuesOf(schema).map((value) => concat(jsonBytes(value), hex('0a'))),
+    valuesOf(schema).map((value) => jsonBytes({ ...(value as object), weir_tap: { toString: 1 }, token: [[]] })),
+  );
+
+const taps: Parser[] = [
+  {
+    name: 'tap-line',
+    covers: contracts('tap-frames', 'lineReader'),
+    inputs: lineOf(tap.tapHello),
+    read: (bytes) => {
+      const read = lineReader(4096);
+      for (const chunk of chunks(bytes)) {
+        const got = read(chunk);
+        if (got !== null) return got;
+      }
+      return null;
+    },
+  },
+  {
+    name: 'tap-hello',
+    covers: ['services/edge-node/src/tap-hello.ts#readHello'],
+    inputs: lineOf(tap.tapHello),
+    worst: worst.json,
+    read: (bytes) => readHello(textOf(bytes), () => true),
+  },
+  {
+    name: 'tap-answer',
+    covers: ['services/recorder-worker/src/tap-client.ts#readAnswer'],
+    inputs: fc.oneof(jsonOf(tap.tapWelcome), jsonOf(tap.tapRefusal)),
+    read: (bytes) => (['control', 'record', 'read'] as const).map((use) => readAnswer(textOf(bytes), use)),
+  },
+  ...[nodeFrames, recorderFrames].map(
+    (inputs, index): Parser => ({
+      name: index === 0 ? 'tap-frames-of-node' : 'tap-frames-of-recorder',
+      covers: contracts('tap-frames', 'tapFrameDecoder'),
+      inputs,
+      worst: worst.tapFrames,
+      read: (bytes) => {
+        const decode = tapFrameDecoder();
+        const out: unknown[] = [];
+        for (const chunk of chunks(bytes)) {
+          const frames = decode(chunk);
+          if (frames === null) break;
+          for (const frame of frames) {
+            if (frame.kind === 'packet') new Date(frame.arrivalMs).toISOString();
+            out.push(frame);
+          }
+        }
+        return out;
+      },
+    }),
+  ),
+  schemaRow('tap-messages', tap.nodeCommand, tap.recorderMessage, tap.recorderSignal, tap.nodeSignal),
+];
+
+const eventTypes = Object.keys(eventSchemas) as (keyof typeof eventSchemas)[];
+const envelope = { specversion: '1.0', id: '1', source: '/node/a', time: '2026-01-02T03:04:05.678Z' };
+
+const messages: Parser[] = [
+  {
+    name: 'event',
+    covers: contracts('events', 'decodeEvent'),
+    inputs: fc.oneof(
+      ...eventTypes.map((type) => valuesOf(eventSchemas[type]).map((data) => jsonBytes({ ...envelope, type, data }))),
+    ),
+    worst: worst.json,
+    read: (bytes) => eventTypes.map((type) => decodeEvent(bytes, type)),
+  },
+  {
+    name: 'topic',
+    covers: contracts('topics', 'decodeTopic', 'unescapeName'),
+    inputs: fc
+      .record({ alias: fc.string({ minLength: 1 }), stream: fc.string({ minLength: 1 }) })
+      .map(({ alias, stream }) =>
+        Uint8Array.from(Buffer.from(encodeTopic('weir/v1', { kind: 'stream', alias, stream }))),
+      ),
+    read: (bytes) => [decodeTopic('weir/v1', textOf(bytes)), unescapeName(textOf(bytes))],
+  },
+  schemaRow('rows', ledgerRow, rowsRequest, rowsResponse),
+  {
+    name: 'record-document',
+    covers: contracts('record-json', 'decodeRecordDocument'),
+    inputs: jsonOf(recordDocument),
+    worst: worst.json,
+    read: (bytes) => decodeRecordDocument(textOf(bytes)),
+  },
+  {
+    name: 'node-status-answer',
+    covers: ['services/indexer/src/node-directory.ts#readNodeStatus'],
+    inputs: jsonOf(eventSchemas['weir.node.status']),
+    read: (bytes) => readNodeStatus(jsonIn(bytes)),
+  },
+];
+
+const bodies = schemaRow(
+  'http-bodies',
+  ...Object.values(http).filter((schema) => typeof schema === 'object' && 'safeParse' in schema),
+);
+
+const names: Parser[] = [
+  {
+    name: 'object-key',
+    covers: contracts('object-keys', 'decodeKey', 'decodeObjectName'),
+    inputs: textInputs(
+      'cam-1/1762842203/v_seg_0001.m4s',
+      'a/b/a_init_2.m4s',
+      'cam/1762842203/manifest.mpd',
+      'x/record.json',
+    ),
+    worst: worst.names,
+    read: (bytes) => {
+      const text = textOf(bytes);
+      return [decodeKey(text), decodeObjectName(text), pathFault(text), recordIdOf(text)];
+    },
+  },
+  {
+    name: 'name',
+    covers: [
+      ...contracts('names', 'decodeCascadeName'),
+      'packages/runtime/src/url.ts#parseAddress',
+      'packages/catalog/src/day-totals.ts#decodeDayMpdPath',
+    ],
+    inputs: textInputs('cam-1@site-1', 'cam-1/day-20260102.mpd', '127.0.0.1:80', '[::1]:80', 'a'.repeat(128)),
+    worst: worst.names,
+    read: (bytes) => {
+      const text = textOf(bytes);
+      const patterns = ['*', 'cam-?', '*a*a*a*b'];
+      return [
+        decodeCascadeName(text),
+        isStreamName(text),
+        matchesPattern(patterns, text),
+        parseAddress(text),
+        decodeDayMpdPath(text),
+      ];
+    },
+  },
+  {
+    name: 'byte-range',
+    covers: ['services/gateway/src/byte-range.ts#parseRange', 'services/gateway/src/byte-range.ts#resolveRange'],
+    inputs: textInputs('bytes=0-', 'bytes=-500', 'bytes = 3 - 5', 'bytes=0-1,3-4', 'bytes=5-3', 'W/"a", "b"'),
+    worst: worst.names,
+    read: (bytes) => {
+      const wish = parseRange(ascii(bytes));
+      const isPart = wish.kind === 'from' || wish.kind === 'last';
+      return [wish, isPart ? resolveRange(wish, 1000) : null, matchesTag(ascii(bytes), '"b"')];
+    },
+  },
+  {
+    name: 'rtsp',
+    covers: ['packages/cli/src/publish/rtsp.ts#rtspReader'],
+    inputs: textInputs(
+      'OPTIONS rtsp://127.0.0.1:1/x RTSP/1.0\r\nCSeq: 1\r\n\r\n$\x00\x00\x04abcd',
+      'ANNOUNCE rtsp://127.0.0.1:1/x RTSP/1.0\r\nCSeq: 2\r\nContent-Length: 5\r\n\r\nv=0\r\n',
+    ),
+    read: (bytes) => {
+      const read = rtspReader();
+      return chunks(bytes).flatMap((chunk) => read(Buffer.from(chunk)));
+    },
+    throws: (error) => error instanceof Error && error.constructor === Error && error.message.includes('RTSP'),
+  },
+];
+
+/** The table. */
+export const parsers: readonly Parser[] = [
+  ...rtp,
+  ...codecs,
+  ...recordedFiles,
+  ...peers,
+  ...taps,
+  ...messages,
+  bodies,
+  ...names,
+];
+
+/** Readers whose input is our own, or of somebody who may do everything anyway, with the reason. */
+export const notFromNetwork: Readonly<Record<string, string>> = {
+  'packages/media/src/unit-depacketizer.ts#unitDepacketizer': 'what the depacketizers of each codec are made with',
+  'packages/media/src/box-reader.ts#readU32': 'four bytes at a place',
+  'packages/media/src/bit-reader.ts#bitReader': 'what the readers of parameter sets are made with',
+  'packages/media/src/box-reader.ts#readU64': 'eight bytes at a place',
+  'packages/catalog/src/known-rows.ts#readKnownRows': 'rows of our database',
+  'packages/catalog/src/migration.ts#readMigrations': 'files of the package',
+  'packages/catalog/src/database-url.ts#decodeDatabaseUrl': 'configuration',
+  'packages/runtime/src/config.ts#readConfig': 'configuration',
+  'packages/runtime/src/process-messages.ts#readSupervisorMessage': 'IPC of our own processes',
+  'packages/runtime/src/process-messages.ts#readChildMessage': 'IPC of our own processes',
+  'packages/runtime/src/key-pair.ts#decodePublicKey': 'configuration',
+  'packages/runtime/src/service-start.ts#readCommandLine': 'command line',
+  'packages/runtime/src/service-start.ts#readWeirConfig': 'configuration',
+  'packages/runtime/src/token.ts#decodeMode': 'a claim whose signature was checked',
+  'packages/runtime/src/password.ts#decodePhc': 'configuration',
+  'packages/contracts/src/config-profile.ts#splitListen': 'configuration',
+  'packages/cli/src/publish/whip-token.ts#readWhipToken': 'files of the installation',
+  'packages/cli/src/publish/arguments.ts#readPublishRequest': 'command line',
+  'packages/cli/src/publish/programs.ts#readProgram': 'output of a program that we started',
+  'packages/cli/src/version.ts#readVersion': 'a file of the package',
+};
