@@ -20,6 +20,7 @@ export type OpenSegment = {
 
 /** The open segments in order: the newest, and older ones that a late track has not left yet. */
 export type OpenSegments = {
+  count: () => number;
   newest: () => OpenSegment | null;
   oldest: () => OpenSegment | null;
   get: (number: number) => OpenSegment | null;
@@ -34,6 +35,7 @@ export const openSegments = (last: number, resumed: readonly OpenSegment[]): Ope
   const open = [...resumed].sort((a, b) => a.number - b.number);
   let highest = Math.max(last, ...open.map((segment) => segment.number));
   return {
+    count: () => open.length,
     newest: () => open[open.length - 1] ?? null,
     oldest: () => open[0] ?? null,
     get: (number) => open.find((segment) => segment.number === number) ?? null,

@@ -5,6 +5,9 @@ import { resumedLaneFiles, standingTracks } from './recording-resume.ts';
 import type { RecordingState } from './recording-state.ts';
 import type { ResumePoint } from './resume-point.ts';
 
+// Half a second of 1,000 frames a second: what comes faster has no time of its own, and is not held for long either.
+const mostPartSamples = 512;
+
 type ReceiverCounters = Pick<RecordingCounters, 'late' | 'lost' | 'recovered' | 'malformed' | 'droppedUnits'>;
 
 /** Opens the lanes of publications, and keeps what outlives them. */
@@ -34,7 +37,13 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
   const { limits } = state;
   const needs = {
     reorder: { windowMs: limits.reorderMs, mostMs: limits.reorderMostMs, maxPackets: limits.reorderPackets },
-    parts: { ms: limits.partMs, bytes: limits.partBytes, waitMs: limits.partMs },
+    parts: {
+      ms: limits.partMs,
+      bytes: limits.partBytes,
+      samples: mostPartSamples,
+      waitMs: limits.partMs,
+      stillMs: limits.noKeyFrameMs,
+    },
     emit: (lane: Lane, part: Parameters<typeof state.files.part>[1]) => state.files.part(lane, part),
   };
 

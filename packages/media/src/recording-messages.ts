@@ -132,6 +132,8 @@ export type RecordingOptions = {
   partBytes?: number;
   /** A segment is cut without a key frame after this long. */
   noKeyFrameMs?: number;
+  /** A segment is cut without a key frame at this size. */
+  segmentBytes?: number;
   /** How long a missing packet is waited for beyond the time that repairs take, and at most. */
   reorderMs?: number;
   reorderMostMs?: number;

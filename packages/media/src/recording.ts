@@ -48,6 +48,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     partMs: options.partMs ?? 500,
     partBytes: options.partBytes ?? 1_000_000,
     noKeyFrameMs: options.noKeyFrameMs ?? 15_000,
+    segmentBytes: options.segmentBytes ?? 67_108_864,
     reorderMs: options.reorderMs ?? 200,
     reorderMostMs: options.reorderMostMs ?? 1000,
     reorderPackets: options.reorderPackets ?? 2048,

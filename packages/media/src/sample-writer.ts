@@ -16,12 +16,13 @@ export type SamplePlace = { segment: number; period: number; configuration: Uint
 /** Samples of one part, durations known, all of one place. */
 export type RawPart = { place: SamplePlace; samples: Sample[]; baseDecodeTime: number; duration: number };
 
-/** Bounds of a part: media duration in ticks, bytes, and the waits of `expire` in ms. */
-export type PartLimits = { ticks: number; bytes: number; waitMs: number };
+/** Bounds of a part: media duration in ticks, bytes, samples, and the waits of `expire` in ms (`stillMs`: see below). */
+export type PartLimits = { ticks: number; bytes: number; samples: number; waitMs: number; stillMs: number };
 
 /**
  * Samples of a track to parts. The newest sample waits for the next one's time, which is its end; where the packet
- * itself tells a duration, it waits no longer than `waitMs`. At most one part's samples and one more are held.
+ * itself tells a duration, it waits no longer than `waitMs`, else `stillMs`: a picture that stands still is long, not
+ * followed by a hole. At most one part's samples and one more are held.
  */
 export type SampleWriter = {
   /** Takes a sample for a place; its time must not lie before `end()`. Complete parts go to `emit`. */
@@ -69,7 +70,10 @@ export const sampleWriter = (
   };
 
   const complete = (sample: Sample, duration: number): void => {
-    const fits = readyTicks + duration <= limits.ticks && readyBytes + sample.size <= limits.bytes;
+    const fits =
+      readyTicks + duration <= limits.ticks &&
+      readyBytes + sample.size <= limits.bytes &&
+      ready.length < limits.samples;
     const contiguous = end === sample.ticks;
     const { duration: _, ...rest } = sample;
     const whole = { ...rest, duration };
@@ -111,7 +115,8 @@ export const sampleWriter = (
       }
     },
     expire: (nowMs) => {
-      if (pending !== null && pending.hint !== null && nowMs - pending.arrivalMs >= limits.waitMs) {
+      const patienceMs = pending?.hint === null ? limits.stillMs : limits.waitMs;
+      if (pending !== null && nowMs - pending.arrivalMs >= patienceMs) {
         const last = pending;
         pending = null;
         complete(last, last.hint ?? lastDuration);

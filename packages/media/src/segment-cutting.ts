@@ -18,6 +18,8 @@ import type { TimelineReference } from './timing.ts';
 const audioPatienceMs = 500;
 /** A track that has not crossed a boundary by then has nothing more for the segment before it, ms. */
 const lateTrackMs = 1000;
+/** So many segments are open at most, whatever the clocks of the tracks say. */
+const mostOpenSegments = 4;
 /** A hole shorter than this is counted, not written as a gap, ms. */
 const leastGapMs = 200;
 /** Audio units held at most while nothing can be written. */
@@ -172,7 +174,8 @@ export const closeLeft = (state: RecordingState): void => {
     if (oldest === null || next === null) return;
     next.begunAtMs ??= state.clock.nowMs();
     const staying = Object.values(state.lanes).filter((lane) => lane.segment > 0 && lane.segment <= oldest.number);
-    if (staying.length > 0 && elapsedMs(state, next.begunAtMs) < lateTrackMs) return;
+    const isInTime = elapsedMs(state, next.begunAtMs) < lateTrackMs && state.segments.count() <= mostOpenSegments;
+    if (staying.length > 0 && isInTime) return;
     for (const lane of staying) {
       lane.writer.finish(Math.round((next.startMs * lane.codec.clockRate) / 1000));
       lane.segment = next.number;

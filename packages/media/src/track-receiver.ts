@@ -19,6 +19,8 @@ export type TrackReceiver = {
 export type ResumedReceiver = ResumedCodec & { sequence: number };
 
 const none: readonly AccessUnit[] = [];
+/** A unit whose packets go on for longer than this is none, ms: what is held is bounded in time too. */
+const mostUnitMs = 5000;
 
 /** Makes the receiver of a published track. */
 export const trackReceiver = (
@@ -33,6 +35,7 @@ export const trackReceiver = (
   let ssrc = track.ssrc;
   let newClock = false;
   let highest = resumed?.sequence ?? null;
+  let collecting: { firstOrdinal: number; sinceMs: number } | null = null;
 
   const depacketize = (ordered: readonly Ordered[]): readonly AccessUnit[] => {
     if (ordered.length === 0) return none;
@@ -51,6 +54,19 @@ export const trackReceiver = (
     return units;
   };
 
+  const giveUpEndless = (nowMs: number): readonly AccessUnit[] => {
+    const unit = depacketizer.inHand();
+    if (unit === null) collecting = null;
+    else if (collecting?.firstOrdinal !== unit.firstOrdinal) {
+      collecting = { firstOrdinal: unit.firstOrdinal, sinceMs: nowMs };
+    } else if (Math.abs(nowMs - collecting.sinceMs) >= mostUnitMs) {
+      const units = depacketizer.flush();
+      depacketizer.step({ kind: 'lost', count: 1 });
+      return units;
+    }
+    return none;
+  };
+
   return {
     receive: (rtp, ordinal, arrivalMs) => {
       let before = none;
@@ -64,7 +80,11 @@ export const trackReceiver = (
       const units = depacketize(window.step({ kind: 'packet', rtp, sequence, ordinal, arrivalMs }));
       return before.length === 0 ? units : [...before, ...units];
     },
-    expire: (nowMs) => depacketize(window.expire(nowMs)),
+    expire: (nowMs) => {
+      const units = depacketize(window.expire(nowMs));
+      const endless = giveUpEndless(nowMs);
+      return endless.length === 0 ? units : [...units, ...endless];
+    },
     flush,
     inHand: () => {
       const unit: UnitInHand | null = depacketizer.inHand();

@@ -1,7 +1,7 @@
 import type { AccessUnit } from './access-unit.ts';
 import type { Lane } from './lane.ts';
 import type { OpenSegment } from './open-segments.ts';
-import { hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
+import { elapsedMs, hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import { beginSegment, closeAll, configure, placeUnit, segmentAt, writeUnit } from './segment-cutting.ts';
 
 /** Takes the next video unit: begins with it, cuts before it, or goes on. It stays in the lane's inbox meanwhile. */
@@ -40,7 +40,7 @@ const segmentFor = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
   const current = state.segments.get(lane.segment);
   // Nothing open, or audio alone so far: video begins a segment of its own.
   if (current === null) return beginSegment(state, lane, ticks);
-  const { segmentMs, noKeyFrameMs } = state.limits;
+  const { segmentMs } = state.limits;
   const timeMs = (ticks * 1000) / lane.codec.clockRate;
   const full = timeMs - current.startMs >= segmentMs;
   const begun = state.segments.after(lane.segment);
@@ -51,7 +51,15 @@ const segmentFor = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
     return segmentAt(state, lane, timeMs) ?? current;
   }
   if (opensPeriod || (unit.key && full)) return beginSegment(state, lane, ticks);
-  if (timeMs - current.startMs >= noKeyFrameMs) return beginSegment(state, lane, ticks);
+  if (isOverdue(state, current, timeMs)) return beginSegment(state, lane, ticks);
   if (full) wantKeyFrame(state);
   return current;
+};
+
+/** Whether a segment is cut without a key frame: by its time, by the clock where timestamps stand still, or by its size. */
+const isOverdue = (state: RecordingState, current: OpenSegment, timeMs: number): boolean => {
+  const { noKeyFrameMs, segmentBytes } = state.limits;
+  current.begunAtMs ??= state.clock.nowMs();
+  const ageMs = Math.max(timeMs - current.startMs, elapsedMs(state, current.begunAtMs));
+  return ageMs >= noKeyFrameMs || (current.tracks.video?.bytes ?? 0) >= segmentBytes;
 };
