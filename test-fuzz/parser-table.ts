@@ -21,6 +21,7 @@ import { decodeChainBox } from '../packages/media/src/chain-box.ts';
 import { h264Depacketizer } from '../packages/media/src/h264.ts';
 import { decodeAvcC, encodeAvcC, parseSps, spropParameterSets } from '../packages/media/src/h264-parameter-sets.ts';
 import { decodeInitSegment } from '../packages/media/src/init-segment.ts';
+import { keyFrameTest } from '../packages/media/src/key-frame.ts';
 import { decodeDOps, encodeDOps, opusDepacketizer, opusDuration } from '../packages/media/src/opus.ts';
 import { decodePart } from '../packages/media/src/part.ts';
 import { scanSegment } from '../packages/media/src/part-scan.ts';
@@ -39,12 +40,12 @@ import { SdpError } from '../packages/rtc/src/sdp-error.ts';
 import { createSrtpReceiver } from '../packages/rtc/src/srtp.ts';
 import { checkIntegrity, parseStun } from '../packages/rtc/src/stun.ts';
 import { parseAddress } from '../packages/runtime/src/url.ts';
-import { keyFrameTest } from '../services/edge-node/src/key-frame.ts';
 import { iceUfragOf, isSdpFragment } from '../services/edge-node/src/sdp-fragment.ts';
 import { readHello } from '../services/edge-node/src/tap-hello.ts';
 import { matchesTag, parseRange, resolveRange } from '../services/gateway/src/byte-range.ts';
 import { readNodeStatus } from '../services/indexer/src/node-directory.ts';
 import { readAnswer } from '../services/recorder-worker/src/tap-client.ts';
+import { av1Payload, h265Payload, vp8Payload, vp9Payload } from './codec-inputs.ts';
 import { depacketized } from './depacketizing.ts';
 import * as files from './file-inputs.ts';
 import { annexB, avcC, h264Payload, h264Payloads, spsSamples } from './h264-inputs.ts';
@@ -176,12 +177,12 @@ const codecs: Parser[] = [
     inputs: fc.constantFrom(encodeDOps(1), encodeDOps(2)),
     read: (bytes) => decodeDOps(bytes),
   },
-  ...['H264'].map(
-    (codec): Parser => ({
+  ...Object.entries({ H264: h264Payload, H265: h265Payload, VP8: vp8Payload, VP9: vp9Payload, AV1: av1Payload }).map(
+    ([codec, inputs]): Parser => ({
       name: `key-frame-${codec.toLowerCase()}`,
-      covers: ['services/edge-node/src/key-frame.ts#keyFrameTest'],
-      inputs: h264Payload,
-      worst: worst.h264Payloads,
+      covers: media('key-frame', 'keyFrameTest'),
+      inputs,
+      worst: worst.keyFramePayloads,
       read: (bytes) => keyFrameTest(codec)?.(bytes),
     }),
   ),

@@ -28,10 +28,15 @@ export const everySecondPacket: readonly Uint8Array[] = [
 const smallNals = concat(hex('78'), ...many(hex('000101'), 1200));
 const setNals = concat(hex('78'), ...Array(30).fill(concat(u16(22), spsSamples[0] as Uint8Array)));
 
-/** One payload of as many NAL units as fit. */
-export const h264Payloads: readonly Uint8Array[] = [
+/** One payload of as many units as fit, in each format. */
+export const keyFramePayloads: readonly Uint8Array[] = [
   concat(hex('78'), ...many(hex('000101'))),
   concat(hex('78'), ...many(hex('0000'))),
+  concat(hex('6001'), ...many(hex('000100'))),
+  concat(hex('0aff'), ...many(hex('00'))),
+  concat(hex('00'), ...many(hex('00'))),
+  concat(hex('10'), ...many(hex('80'))),
+  concat(hex('00'), ...many(hex('0110'))),
 ];
 
 const other = (index: number): Uint8Array => concat(hex('000000'), (spsSamples[0] as Uint8Array).with(3, index & 0xff));

@@ -1,0 +1,93 @@
+/** Payloads of the codecs beside H264, with the headers that their RTP formats give them. */
+import fc from 'fast-check';
+import { concat } from './media-inputs.ts';
+
+type Payload = { payload: Uint8Array; marker: boolean };
+
+const bytes = (most: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: 1, maxLength: most });
+const sized = (nal: Uint8Array): Uint8Array => concat(Uint8Array.of(nal.length >> 8, nal.length & 0xff), nal);
+
+const h265Nal = fc
+  .tuple(fc.constantFrom(0, 1, 19, 20, 21, 32, 33, 34, 35, 39), bytes(80))
+  .map(([type, body]) => concat(Uint8Array.of(type << 1, 1), body));
+
+/** H265 (RFC 7798 §4.4): single NAL units, aggregation and fragmentation units. */
+export const h265Payload: fc.Arbitrary<Uint8Array> = fc.oneof(
+  h265Nal,
+  fc.array(h265Nal, { minLength: 2, maxLength: 5 }).map((nals) => concat(Uint8Array.of(96, 1), ...nals.map(sized))),
+  fc
+    .tuple(fc.constantFrom(0x80, 0, 0x40), fc.constantFrom(1, 19, 33), bytes(60))
+    .map(([place, type, body]) => concat(Uint8Array.of(98, 1, place | type), body)),
+);
+
+/** VP8 (RFC 7741 §4.2). */
+export const vp8Payload: fc.Arbitrary<Uint8Array> = fc
+  .tuple(fc.constantFrom(0x10, 0x90, 0x00), fc.constantFrom(0x80, 0xc0, 0xf0), bytes(40))
+  .map(([first, extension, body]) =>
+    concat(Uint8Array.of(first, ...(first & 0x80 ? [extension, 0x81, 2, 3, 4] : [])), body),
+  );
+
+const vp9Structure = fc
+  .tuple(fc.nat(7), fc.array(fc.array(fc.nat(255), { maxLength: 3 }), { maxLength: 8 }))
+  .map(([layers, group]) => [
+    (layers << 5) | 0x18,
+    ...Array((layers + 1) * 4).fill(1),
+    group.length,
+    ...group.flatMap((references) => [references.length << 2, ...references]),
+  ]);
+
+/** VP9 (RFC 9628 §4.2), key frames with their uncompressed header, with and without scalability structure. */
+export const vp9Payload: fc.Arbitrary<Uint8Array> = fc
+  .record({
+    flags: fc.nat(255),
+    pictureId: fc.nat(0x7fff),
+    layer: fc.nat(255),
+    references: fc.array(fc.nat(255), { minLength: 1, maxLength: 3 }),
+    structure: vp9Structure,
+    frame: fc.oneof(
+      fc.constant(Uint8Array.from([0x82, 0x49, 0x83, 0x42, 0x00, 0x13, 0xf0, 0x0e, 0xf6, 0x00])),
+      bytes(60),
+    ),
+  })
+  .map(({ flags, pictureId, layer, references, structure, frame }) =>
+    concat(
+      Uint8Array.of(flags),
+      Uint8Array.from([
+        ...(flags & 0x80 ? [0x80 | (pictureId >> 8), pictureId & 0xff] : []),
+        ...(flags & 0x20 ? [layer, ...(flags & 0x10 ? [] : [7])] : []),
+        ...((flags & 0x50) === 0x50
+          ? references.map((one, at) => (at < references.length - 1 ? one | 1 : one & 0xfe))
+          : []),
+        ...(flags & 0x02 ? structure : []),
+      ]),
+      frame,
+    ),
+  );
+
+const av1SequenceHeader = Uint8Array.from(Buffer.from('0a0b00000024c4ffdf3ff80c40', 'hex'));
+const av1Element = fc.oneof(
+  fc.constant(av1SequenceHeader),
+  fc.constant(av1SequenceHeader.subarray(0, 1)),
+  fc
+    .tuple(fc.constantFrom(1, 2, 3, 4, 5, 6, 8, 15), fc.nat(7), bytes(60))
+    .map(([type, low, body]) => concat(Uint8Array.of((type << 3) | low), body)),
+);
+const leb128 = (value: number): number[] => (value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb128(value >> 7)]);
+
+/** AV1 (RTP Payload Format For AV1 §4.4): OBU elements, whole and in parts. */
+export const av1Payload: fc.Arbitrary<Uint8Array> = fc
+  .record({
+    flags: fc.constantFrom(0, 0x08, 0x40, 0x80, 0xc0),
+    elements: fc.array(av1Element, { minLength: 1, maxLength: 4 }),
+  })
+  .map(({ flags, elements }) => {
+    const count = elements.length > 3 ? 0 : elements.length;
+    const written = elements.map((element, index) =>
+      index === count - 1 ? element : concat(Uint8Array.from(leb128(element.length)), element),
+    );
+    return concat(Uint8Array.of(flags | (count << 4)), ...written);
+  });
+
+/** Packets of one payload format, some of them the last of their frame. */
+export const packetsOf = (payload: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Payload[]> =>
+  fc.array(fc.record({ payload, marker: fc.boolean() }), { minLength: 1, maxLength: 12 });
