@@ -21,3 +21,19 @@ const withoutTrailingZeros = (nal: Uint8Array): Uint8Array => {
   while (end > 0 && nal[end - 1] === 0) end--;
   return nal.subarray(0, end);
 };
+
+/** Bytes of a NAL unit without emulation prevention (Rec. ITU-T H.264 §7.4.1.1, H.265 §7.4.2). */
+export const withoutEmulation = (nal: Uint8Array): Uint8Array => {
+  const bytes = new Uint8Array(nal.length);
+  let length = 0;
+  let zeros = 0;
+  for (const byte of nal) {
+    if (zeros >= 2 && byte === 3) {
+      zeros = 0;
+      continue;
+    }
+    bytes[length++] = byte;
+    zeros = byte === 0 ? zeros + 1 : 0;
+  }
+  return bytes.subarray(0, length);
+};

@@ -1,8 +1,25 @@
 import type { Depacketizer } from './access-unit.ts';
-import { ascii, box, u8, u16, u32, zeros } from './boxes.ts';
+import { av1Depacketizer, beginsAv1KeyFrame } from './av1.ts';
+import { av1CodecString, decodeAv1C } from './av1-sequence.ts';
+import { box, concatBytes } from './boxes.ts';
+import { fmtpValue } from './format-parameters.ts';
 import { h264Depacketizer } from './h264.ts';
-import { avcCodecString, decodeAvcC, parseSps, spropParameterSets } from './h264-parameter-sets.ts';
+import { avcCodecString, decodeAvcC, parseSps, spropH264Sets } from './h264-parameter-sets.ts';
+import { beginsH264KeyFrame } from './h264-unit.ts';
+import { h265Depacketizer } from './h265.ts';
+import { decodeHvcC, hevcCodecString, parseH265Sps, spropH265Sets } from './h265-parameter-sets.ts';
+import { beginsH265KeyFrame } from './h265-unit.ts';
 import { decodeDOps, opusClockRate, opusDepacketizer } from './opus.ts';
+import {
+  audioEntryBytes,
+  audioSampleEntry,
+  contentOf,
+  visualEntryBytes,
+  visualSampleEntry,
+  visualSizeAt,
+} from './sample-entry.ts';
+import { beginsVp9KeyFrame, vp9Depacketizer } from './vp9.ts';
+import { decodeVp9Configuration, vp9CodecString, vpcCBytes } from './vp9-configuration.ts';
 
 /** A track of a stream is one of these; a recording has at most one of each. */
 export type TrackKind = 'video' | 'audio';
@@ -37,78 +54,135 @@ export type Codec = {
   kind: TrackKind;
   clockRate: number;
   sampleEntryType: string;
-  configurationType: string;
   sampleDuration: number;
   depacketizer: (track: PublishedTrack, resumed: ResumedCodec | null) => Depacketizer;
+  /** Whether a decoder may be given units that refer to one that is missing; else what follows a loss waits for a key frame. */
+  toleratesLoss: boolean;
+  /** Whether a key frame begins in an RTP payload, told without reassembly. */
+  beginsKeyFrame: (payload: Uint8Array) => boolean;
+  /** Why a track of this codec cannot be recorded as its publisher sends it; null when it can. */
+  refusal: (track: PublishedTrack) => string | null;
   /** Describes a codec configuration record; null when it is not valid. */
   describe: (configuration: Uint8Array) => TrackDescription | null;
+  /** Reads the codec configuration record of a sample entry, which is the reverse of `describe`; null when there is none. */
+  configurationIn: (sampleEntry: Uint8Array) => Uint8Array | null;
 };
+
+/** What a video track's init segment says. */
+const describeVideo = (
+  codec: string,
+  { width, height }: { width: number; height: number },
+  type: string,
+  configuration: Uint8Array,
+): TrackDescription => {
+  const sampleEntry = visualSampleEntry(type, width, height, configuration);
+  return { codec, timescale: videoCodec.clockRate, sampleEntry, width, height };
+};
+
+const nothingRefused = (): null => null;
+const videoCodec = {
+  kind: 'video',
+  clockRate: 90_000,
+  sampleDuration: 3000,
+  // Entropy coding of VP9 and AV1 goes on from the frame before, and H265 names the pictures it needs: without them
+  // decoders run into errors, or stop.
+  toleratesLoss: false,
+  refusal: nothingRefused,
+} as const;
 
 /** The codecs that can be recorded, by their SDP name in upper case. A further one is one file and one row. */
 export const codecs: Readonly<Record<string, Codec>> = {
   H264: {
-    kind: 'video',
-    clockRate: 90_000,
+    ...videoCodec,
     sampleEntryType: 'avc1',
-    configurationType: 'avcC',
-    sampleDuration: 3000,
+    toleratesLoss: true,
     depacketizer: (track, resumed) =>
       h264Depacketizer(
         resumed === null || resumed.configuration === null
-          ? { parameterSets: outOfBandSets(track.fmtp ?? ''), intact: resumed !== null }
+          ? { parameterSets: spropH264Sets(track.fmtp ?? ''), intact: resumed !== null }
           : { parameterSets: decodeAvcC(resumed.configuration), intact: true },
       ),
+    beginsKeyFrame: beginsH264KeyFrame,
     describe: (configuration) => {
       const sps = decodeAvcC(configuration)?.sps[0];
       const picture = sps === undefined ? null : parseSps(sps);
       if (picture === null) return null;
-      const { width, height } = picture;
-      const sampleEntry = visualSampleEntry('avc1', width, height, box('avcC', configuration));
-      return { codec: avcCodecString(configuration), timescale: 90_000, sampleEntry, width, height };
+      return describeVideo(avcCodecString(configuration), picture, 'avc1', box('avcC', configuration));
     },
+    configurationIn: contentOf('avcC', visualEntryBytes),
+  },
+  H265: {
+    ...videoCodec,
+    sampleEntryType: 'hvc1',
+    depacketizer: (track, resumed) =>
+      h265Depacketizer(
+        resumed === null || resumed.configuration === null
+          ? { parameterSets: spropH265Sets(track.fmtp ?? ''), intact: resumed !== null }
+          : { parameterSets: decodeHvcC(resumed.configuration), intact: true },
+      ),
+    beginsKeyFrame: beginsH265KeyFrame,
+    refusal: ({ fmtp = '' }) =>
+      Number(fmtpValue(fmtp, 'sprop-max-don-diff') ?? 0) > 0
+        ? 'NAL units out of decoding order (sprop-max-don-diff above 0) cannot be recorded'
+        : null,
+    describe: (configuration) => {
+      const sps = decodeHvcC(configuration)?.sps[0];
+      const picture = sps === undefined ? null : parseH265Sps(sps);
+      if (picture === null) return null;
+      return describeVideo(hevcCodecString(configuration), picture, 'hvc1', box('hvcC', configuration));
+    },
+    configurationIn: contentOf('hvcC', visualEntryBytes),
+  },
+  VP9: {
+    ...videoCodec,
+    sampleEntryType: 'vp09',
+    depacketizer: (_, resumed) =>
+      vp9Depacketizer({ configuration: resumed?.configuration ?? null, intact: resumed !== null }),
+    beginsKeyFrame: beginsVp9KeyFrame,
+    describe: (configuration) => {
+      const picture = decodeVp9Configuration(configuration);
+      if (picture === null) return null;
+      const record = box('vpcC', configuration.subarray(0, vpcCBytes));
+      return describeVideo(vp9CodecString(picture), picture, 'vp09', record);
+    },
+    configurationIn: (entry) => {
+      const record = contentOf('vpcC', visualEntryBytes)(entry);
+      const size = entry.subarray(visualSizeAt, visualSizeAt + 4);
+      return record === null || record.length < vpcCBytes ? null : concatBytes([record.subarray(0, vpcCBytes), size]);
+    },
+  },
+  AV1: {
+    ...videoCodec,
+    sampleEntryType: 'av01',
+    depacketizer: (_, resumed) =>
+      av1Depacketizer({ configuration: resumed?.configuration ?? null, intact: resumed !== null }),
+    beginsKeyFrame: beginsAv1KeyFrame,
+    describe: (configuration) => {
+      const picture = decodeAv1C(configuration);
+      if (picture === null) return null;
+      return describeVideo(av1CodecString(picture), picture, 'av01', box('av1C', configuration));
+    },
+    configurationIn: contentOf('av1C', visualEntryBytes),
   },
   OPUS: {
     kind: 'audio',
     clockRate: opusClockRate,
     sampleEntryType: 'Opus',
-    configurationType: 'dOps',
     sampleDuration: 960,
+    toleratesLoss: true,
     depacketizer: (track) => opusDepacketizer(track.channels === 1 ? 1 : 2),
+    beginsKeyFrame: () => true,
+    refusal: nothingRefused,
     describe: (configuration) => {
       const channels = decodeDOps(configuration)?.channels;
       if (channels === undefined) return null;
       const sampleEntry = audioSampleEntry('Opus', channels, opusClockRate, box('dOps', configuration));
       return { codec: 'opus', timescale: opusClockRate, sampleEntry, sampleRate: opusClockRate, channels };
     },
+    configurationIn: contentOf('dOps', audioEntryBytes),
   },
 };
 
 /** The codec of a sample entry type such as `avc1`; null when it is not in the table. */
 export const codecOfSampleEntry = (type: string): Codec | null =>
   Object.values(codecs).find((codec) => codec.sampleEntryType === type) ?? null;
-
-const outOfBandSets = (fmtp: string): { sps: Uint8Array[]; pps: Uint8Array[] } | null => {
-  const sets = spropParameterSets(fmtp);
-  const ofType = (type: number) => sets.filter((nal) => ((nal[0] as number) & 0x1f) === type);
-  return sets.length === 0 ? null : { sps: ofType(7), pps: ofType(8) };
-};
-
-/** VisualSampleEntry (ISO/IEC 14496-12 §12.1.3). */
-const visualSampleEntry = (type: string, width: number, height: number, configuration: Uint8Array): Uint8Array =>
-  box(
-    type,
-    zeros(6),
-    u16(1),
-    zeros(16),
-    u16(width, height),
-    u32(0x0048_0000, 0x0048_0000, 0),
-    u16(1),
-    u8(0),
-    ascii(''.padEnd(31, '\0')),
-    u16(0x0018, 0xffff),
-    configuration,
-  );
-
-/** AudioSampleEntry (ISO/IEC 14496-12 §12.2.3). */
-const audioSampleEntry = (type: string, channels: number, sampleRate: number, configuration: Uint8Array): Uint8Array =>
-  box(type, zeros(6), u16(1), zeros(8), u16(channels, 16, 0, 0), u32(sampleRate * 0x1_0000), configuration);

@@ -1,6 +1,8 @@
-import { decodeBase64 } from './base64.ts';
+import { withoutEmulation } from './annex-b.ts';
 import { bitReader } from './bit-reader.ts';
 import { concatBytes, u8, u16 } from './boxes.ts';
+import { fmtpNals } from './format-parameters.ts';
+import { readLengthPrefixed } from './parameter-set-keeper.ts';
 
 /** What a sequence parameter set says of the picture; sizes in pixels after cropping. */
 export type SequenceParameters = {
@@ -71,9 +73,9 @@ export const encodeAvcC = (sets: ParameterSets): Uint8Array | null => {
 /** Reads the parameter sets of an AVC decoder configuration record (ISO/IEC 14496-15 §5.3.3.1.2); null when not valid. */
 export const decodeAvcC = (bytes: Uint8Array): ParameterSets | null => {
   if (bytes.length < 7 || bytes[0] !== 1) return null;
-  const sps = readSets(bytes, 6, (bytes[5] as number) & 0x1f);
+  const sps = readLengthPrefixed(bytes, 6, (bytes[5] as number) & 0x1f);
   if (sps === null || sps.end >= bytes.length) return null;
-  const pps = readSets(bytes, sps.end + 1, bytes[sps.end] as number);
+  const pps = readLengthPrefixed(bytes, sps.end + 1, bytes[sps.end] as number);
   return pps === null ? null : { sps: sps.nals, pps: pps.nals };
 };
 
@@ -81,30 +83,11 @@ export const decodeAvcC = (bytes: Uint8Array): ParameterSets | null => {
 export const avcCodecString = (avcC: Uint8Array): string =>
   `avc1.${Array.from(avcC.subarray(1, 4), (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
-/** Parameter sets named in a=fmtp by `sprop-parameter-sets` (RFC 6184 §8.1); empty when there are none. */
-export const spropParameterSets = (fmtp: string): Uint8Array[] => {
-  const value = /(?:^|[;\s])sprop-parameter-sets=([^;\s]+)/.exec(fmtp)?.[1] ?? '';
-  return value
-    .split(',')
-    .slice(0, 32)
-    .map((text) => decodeBase64(text))
-    .filter((nal): nal is Uint8Array => nal !== null && nal.length > 1);
-};
-
-/** Bytes of a NAL unit without emulation prevention (Rec. ITU-T H.264 §7.4.1.1). */
-const withoutEmulation = (nal: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(nal.length);
-  let length = 0;
-  let zeros = 0;
-  for (const byte of nal) {
-    if (zeros >= 2 && byte === 3) {
-      zeros = 0;
-      continue;
-    }
-    bytes[length++] = byte;
-    zeros = byte === 0 ? zeros + 1 : 0;
-  }
-  return bytes.subarray(0, length);
+/** Parameter sets named in a=fmtp by `sprop-parameter-sets` (RFC 6184 §8.1); null when there are none. */
+export const spropH264Sets = (fmtp: string): ParameterSets | null => {
+  const sets = fmtpNals(fmtp, 'sprop-parameter-sets');
+  const ofType = (type: number) => sets.filter((nal) => ((nal[0] as number) & 0x1f) === type);
+  return sets.length === 0 ? null : { sps: ofType(7), pps: ofType(8) };
 };
 
 type Bits = ReturnType<typeof bitReader>;
@@ -141,17 +124,4 @@ const skipPictureOrder = (bits: Bits): void => {
   bits.signed();
   const cycle = Math.min(bits.unsigned(), 255);
   for (let frame = 0; frame < cycle; frame++) bits.signed();
-};
-
-const readSets = (bytes: Uint8Array, start: number, count: number): { nals: Uint8Array[]; end: number } | null => {
-  const nals: Uint8Array[] = [];
-  let at = start;
-  for (let index = 0; index < count; index++) {
-    if (at + 2 > bytes.length) return null;
-    const length = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
-    if (length === 0 || at + 2 + length > bytes.length) return null;
-    nals.push(bytes.subarray(at + 2, at + 2 + length));
-    at += 2 + length;
-  }
-  return { nals, end: at };
 };

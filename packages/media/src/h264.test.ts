@@ -4,7 +4,7 @@ import type { AccessUnit, Depacketizer, LostPackets, ReceivedPacket } from './ac
 import { concatBytes } from './boxes.ts';
 import { h264Depacketizer } from './h264.ts';
 import { packetizeH264 } from './h264-packetizer.ts';
-import { avcCodecString, decodeAvcC, encodeAvcC, parseSps, spropParameterSets } from './h264-parameter-sets.ts';
+import { avcCodecString, decodeAvcC, encodeAvcC, parseSps, spropH264Sets } from './h264-parameter-sets.ts';
 import { encodeRtp, parseRtp } from './rtp.ts';
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
@@ -193,8 +193,8 @@ describe('parameter sets', () => {
   test('out of band they come from fmtp', () => {
     const text = Buffer.from(sps.constrained).toString('base64');
     const fmtp = `packetization-mode=1;sprop-parameter-sets=${text},${Buffer.from(pps).toString('base64')};x=1`;
-    expect(spropParameterSets(fmtp)).toEqual([sps.constrained, pps]);
-    expect(spropParameterSets('packetization-mode=1')).toEqual([]);
+    expect(spropH264Sets(fmtp)).toEqual({ sps: [sps.constrained], pps: [pps] });
+    expect(spropH264Sets('packetization-mode=1')).toBeNull();
   });
 
   test('any bytes are read without throwing, in bounded time', () => {

@@ -1,5 +1,7 @@
 export type { AccessUnit, Depacketizer, LostPackets, ReceivedPacket } from './access-unit.ts';
 export { splitAnnexB } from './annex-b.ts';
+export { splitObus } from './av1-obu.ts';
+export { packetizeAv1 } from './av1-packetizer.ts';
 export { decodeBase64, encodeBase64 } from './base64.ts';
 export { type FoundBox, findBox, readBox, readBoxes } from './box-reader.ts';
 export * from './chain-box.ts';
@@ -8,6 +10,7 @@ export { crc32 } from './crc32.ts';
 export { h264Depacketizer } from './h264.ts';
 export { packetizeH264, type RtpPayload } from './h264-packetizer.ts';
 export * from './h264-parameter-sets.ts';
+export { packetizeH265 } from './h265-packetizer.ts';
 export * from './init-segment.ts';
 export { type KeyFrameTest, keyFrameTest } from './key-frame.ts';
 export * from './mpd.ts';
@@ -32,3 +35,4 @@ export {
 } from './rtcp-report.ts';
 export * from './rtp.ts';
 export * from './unwrap.ts';
+export { packetizeVp9, type Vp9PictureFields } from './vp9-packetizer.ts';

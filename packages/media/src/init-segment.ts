@@ -40,10 +40,8 @@ export const decodeInitSegment = (bytes: Uint8Array): InitSegment | null => {
   const entry = stsd === null ? null : (readBoxes(bytes, stsd.content + 8, stsd.end)?.[0] ?? null);
   const codec = entry === null ? null : codecOfSampleEntry(entry.type);
   if (entry === null || codec === null) return null;
-  const fixedBytes = codec.kind === 'video' ? 78 : 28;
-  const record = findBox(bytes, [codec.configurationType], entry.content + fixedBytes, entry.end);
-  if (record === null) return null;
-  const configuration = bytes.slice(record.content, record.end);
+  const configuration = codec.configurationIn(bytes.slice(entry.start, entry.end));
+  if (configuration === null) return null;
   const described = codec.describe(configuration);
   if (described === null) return null;
   const { sampleEntry: _, ...description } = described;

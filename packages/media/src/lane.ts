@@ -11,6 +11,7 @@ import { type TrackReceiver, trackReceiver } from './track-receiver.ts';
  * One track of the current publication, from packets to parts. `inbox` holds the units that are neither written nor
  * dropped, oldest first; `segment` is the number of the segment its samples go to (0: none in this run);
  * `dropBelow` is the lowest ordinal awaited of the track;
+ * `awaitsKey` is where the first unit stands that is not written because something it may refer to was lost;
  * `undurable` are the parts given out and not known to be synced, each with the resume point before it.
  */
 export type Lane = {
@@ -24,6 +25,7 @@ export type Lane = {
   inbox: AccessUnit[];
   segment: number;
   dropBelow: number;
+  awaitsKey: { firstSequence: number; firstOrdinal: number } | null;
   files: LaneFiles;
 };
 
@@ -97,6 +99,7 @@ export const openLane = (
     inbox: [],
     segment: 0,
     dropBelow: point?.ordinal ?? 0,
+    awaitsKey: null,
     files,
   };
   return lane;
@@ -109,11 +112,12 @@ export const openLane = (
 export const livePoint = (lane: Lane, newestOrdinal: number): ResumePoint | null => {
   const received = lane.receiver.inHand();
   const held = lane.writer.inHand();
-  const first = held[0] ?? lane.inbox[0];
+  const first = held[0] ?? lane.awaitsKey ?? lane.inbox[0];
   const nextSequence = first?.firstSequence ?? received.nextSequence;
   if (nextSequence === null) return null;
   let ordinal = received.firstOrdinal ?? Math.max(newestOrdinal + 1, lane.dropBelow);
   for (const sample of held) ordinal = Math.min(ordinal, sample.firstOrdinal);
+  if (lane.awaitsKey !== null) ordinal = Math.min(ordinal, lane.awaitsKey.firstOrdinal);
   for (const unit of lane.inbox) ordinal = Math.min(ordinal, unit.firstOrdinal);
   const decodeTime = held[0]?.ticks ?? lane.writer.end();
   return {

@@ -54,3 +54,21 @@ const withNew = (kept: readonly Uint8Array[], coming: readonly Uint8Array[]): re
   for (const set of coming) if (!all.some((other) => sameBytes(other, set))) all.push(set);
   return all.slice(-mostKept);
 };
+
+/** Reads `count` NAL units behind 16-bit lengths, as in configuration records, and where they end; null when they are not there. */
+export const readLengthPrefixed = (
+  bytes: Uint8Array,
+  start: number,
+  count: number,
+): { nals: Uint8Array[]; end: number } | null => {
+  const nals: Uint8Array[] = [];
+  let at = start;
+  for (let index = 0; index < count; index++) {
+    if (at + 2 > bytes.length) return null;
+    const length = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+    if (length === 0 || at + 2 + length > bytes.length) return null;
+    nals.push(bytes.subarray(at + 2, at + 2 + length));
+    at += 2 + length;
+  }
+  return { nals, end: at };
+};

@@ -104,7 +104,7 @@ const refusal = (published: PublishedTrack, taken: boolean): string | null => {
   if (published.clockRate !== codec.clockRate) {
     return `a clock of ${published.clockRate} Hz is not the ${codec.clockRate} Hz of ${published.codec}`;
   }
-  return taken ? `a recording has one ${published.kind} track` : null;
+  return taken ? `a recording has one ${published.kind} track` : codec.refusal(published);
 };
 
 const addCounters = (sum: ReceiverCounters, lane: Lane): void => {

@@ -13,7 +13,7 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
     state.periodDue = true;
   }
   timeline.follow(unit.timestamp, unit.arrivalMs);
-  if (!hasVideo(state) && !canBegin(lane, unit)) {
+  if (hasVideo(state) ? !hasReferences(lane, unit) : !canBegin(lane, unit)) {
     state.skippedUnits++;
     wantKeyFrame(state);
     return;
@@ -22,7 +22,9 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
   else if (unit.lossBefore) wantKeyFrame(state);
   if (unit.key && configure(lane, unit)) state.periodDue = true;
   const ticks = placeUnit(state, lane, unit);
-  writeUnit(state, lane, unit, ticks, segmentFor(state, lane, unit, ticks));
+  const written = lane.awaitsKey === null ? unit : { ...unit, lossBefore: true };
+  lane.awaitsKey = null;
+  writeUnit(state, lane, written, ticks, segmentFor(state, lane, unit, ticks));
   state.videoMs = ((lane.writer.end() - 1) * 1000) / lane.codec.clockRate;
 };
 
@@ -31,6 +33,16 @@ const breakVideo = (state: RecordingState): void => {
   closeAll(state);
   state.gap = { cause: 'packet_loss', fromMs: state.endWallMs };
   state.phase = { kind: 'waiting', sinceMs: state.clock.nowMs() };
+};
+
+/** Whether all that a unit refers to is there: behind a loss only a key frame is sure of it, unless its decoders need not be. */
+const hasReferences = (lane: Lane, unit: AccessUnit): boolean => {
+  if (unit.key || lane.codec.toleratesLoss) return true;
+  if (unit.lossBefore) {
+    // One before its first packet, so that a restart finds the loss again.
+    lane.awaitsKey ??= { firstSequence: unit.firstSequence - 1, firstOrdinal: unit.firstOrdinal };
+  }
+  return lane.awaitsKey === null;
 };
 
 const canBegin = (lane: Lane, unit: AccessUnit): boolean =>

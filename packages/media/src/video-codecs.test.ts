@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { codecs } from './codecs.ts';
+import {
+  type CodedVideo,
+  makeCoded,
+  packetsOf,
+  pictureOf,
+  picturesOf,
+  removeClips,
+  timestampOf,
+  type VideoCodec,
+  videoPublication,
+} from './coded-video.fixture.ts';
+import { decodeInitSegment } from './init-segment.ts';
+import { joined, of, type PacketInput, probe, record, removeFiles, segmentNumbers } from './recording.fixture.ts';
+import type { RecordingInput } from './recording-messages.ts';
+import { parseRtp } from './rtp.ts';
+
+afterAll(() => {
+  removeClips();
+  removeFiles();
+});
+
+const finish: RecordingInput = { kind: 'finish' };
+
+describe.each([
+  ['H264', 'h264', 'avc1', /^avc1\.42c0/],
+  ['H265', 'hevc', 'hvc1', /^hvc1\.1\.6\.L\d+\.90$/],
+  ['VP9', 'vp9', 'vp09', /^vp09\.00\.\d\d\.08$/],
+  ['AV1', 'av1', 'av01', /^av01\.0\.\d\dM\.08$/],
+] as const)('%s', (codec: VideoCodec, name, tag, codecString) => {
+  let clip: CodedVideo;
+  let larger: CodedVideo;
+  let packets: PacketInput[];
+  let pictures: string[];
+  beforeAll(() => {
+    clip = makeCoded(codec);
+    larger = makeCoded(codec, { size: '642x362', seconds: 2 });
+    packets = packetsOf(codec, clip.frames);
+    pictures = picturesOf(clip.file);
+  }, 120_000);
+
+  const publish: RecordingInput = { kind: 'publication', publication: videoPublication(codec) };
+  const limits = { segmentMs: 1000 };
+  const frameOf = (packet: PacketInput): number =>
+    clip.frames.findIndex((_, index) => timestampOf(index) === parseRtp(packet.bytes)!.timestamp);
+
+  test('every frame is in the files once, and its decoded picture is the encoder’s own', () => {
+    const { outputs, files, core } = record([publish, ...packets, finish], limits);
+    expect(clip.frames).toHaveLength(90);
+    const file = joined(files, 'video');
+    expect(probe(file)).toMatchObject({ frames: 90, codec: name });
+    expect(probe(file).times).toEqual(clip.frames.map((_, index) => index * 3000));
+    expect(picturesOf(file)).toEqual(pictures);
+    expect(pictureOf(file)).toMatchObject({ codec_tag_string: tag, width: 320, height: 240, pix_fmt: 'yuv420p' });
+    expect(of(outputs, 'init').map((init) => init.codec)).toEqual([expect.stringMatching(codecString)]);
+    expect(of(outputs, 'segment-closed').map(({ startsWithKeyFrame }) => startsWithKeyFrame)).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(core.counters()).toMatchObject({ malformed: 0, droppedUnits: 0, lost: 0 });
+  });
+
+  test('each segment decodes by itself behind the init segment', () => {
+    const { files } = record([publish, ...packets, finish], limits);
+    for (const segment of segmentNumbers(files, 'video')) {
+      expect(picturesOf(joined(files, 'video', 1, [segment]))).toEqual(
+        pictures.slice((segment - 1) * 30, segment * 30),
+      );
+    }
+  });
+
+  test('packets out of order, and of any size, change nothing', () => {
+    for (const maxBytes of [1200, 300, 61]) {
+      const shuffled = packetsOf(codec, clip.frames.slice(0, 40), maxBytes);
+      for (let at = 2; at + 3 < shuffled.length; at += 5) {
+        const [first, second, third] = shuffled.slice(at, at + 3) as [PacketInput, PacketInput, PacketInput];
+        [shuffled[at], shuffled[at + 1], shuffled[at + 2]] = [
+          { ...third, ordinal: first.ordinal, arrivalMs: first.arrivalMs },
+          { ...first, ordinal: second.ordinal, arrivalMs: first.arrivalMs },
+          { ...second, ordinal: third.ordinal, arrivalMs: first.arrivalMs },
+        ];
+      }
+      const { files, core } = record([publish, ...shuffled, finish], limits);
+      expect(picturesOf(joined(files, 'video'))).toEqual(pictures.slice(0, 40));
+      expect(core.counters()).toMatchObject({ malformed: 0, droppedUnits: 0, lost: 0 });
+    }
+  });
+
+  test('a packet that never comes drops its frame whole, wherever it is in it, and what no decoder could take behind it', () => {
+    const small = packetsOf(codec, clip.frames, 120);
+    for (const victim of [36, 52]) {
+      const own = small.filter((packet) => frameOf(packet) === victim);
+      const missing = codec === 'H264' ? [victim] : Array.from({ length: 60 - victim }, (_, index) => victim + index);
+      const present = clip.frames.flatMap((_, index) => (missing.includes(index) ? [] : [index * 3000]));
+      for (const lost of new Set([own[0], own[Math.floor(own.length / 2)], own.at(-1)])) {
+        const { outputs, files, core } = record(
+          [publish, ...small.filter((packet) => packet !== lost), finish],
+          limits,
+        );
+        expect([victim, probe(joined(files, 'video')).times]).toEqual([victim, present]);
+        expect(core.counters()).toMatchObject({ lost: 1 });
+        expect(of(outputs, 'request-key-frame').length).toBeGreaterThan(0);
+        expect(of(outputs, 'gap').map(({ cause }) => cause)).toEqual(codec === 'H264' ? [] : ['packet_loss']);
+      }
+    }
+  });
+
+  test('joined in its middle, it begins with the next key frame', () => {
+    const { files } = record([publish, ...packets.filter((packet) => frameOf(packet) >= 17), finish], limits);
+    expect(picturesOf(joined(files, 'video'))).toEqual(pictures.slice(30));
+  });
+
+  test('another resolution begins a new period with an init segment of its own', () => {
+    const frames = [...clip.frames.slice(0, 45), ...larger.frames];
+    const { outputs, files } = record([publish, ...packetsOf(codec, frames), finish], limits);
+    expect(of(outputs, 'init').map(({ period, width, height }) => [period, width, height])).toEqual([
+      [1, 320, 240],
+      [2, 642, 362],
+    ]);
+    const later = of(outputs, 'segment-closed').flatMap(({ segment, period }) => (period === 2 ? [segment] : []));
+    const file = joined(files, 'video', 2, later);
+    expect(picturesOf(file)).toEqual(picturesOf(larger.file));
+    expect(pictureOf(file)).toMatchObject({ width: 642, height: 362 });
+  });
+
+  test('the configuration is read back from the init segment, and describes the same', () => {
+    const { outputs } = record([publish, ...packets, finish], limits);
+    const [init] = of(outputs, 'init');
+    const read = decodeInitSegment(init!.bytes)!;
+    const { sampleEntry: _, ...described } = codecs[codec]!.describe(read.configuration)!;
+    expect(read).toMatchObject({ ...described, track: 'video', width: 320, height: 240, codec: init!.codec });
+  });
+
+  test('the packet with which a key frame begins is told from all others', () => {
+    for (const maxBytes of [1100, 61]) {
+      const all = packetsOf(codec, clip.frames, maxBytes);
+      const begins = all.filter(({ bytes }) => codecs[codec]!.beginsKeyFrame(parseRtp(bytes)!.payload));
+      expect([...new Set(begins.map(frameOf))]).toEqual([0, 30, 60]);
+      const first = [0, 30, 60].map((frame) => all.find((packet) => frameOf(packet) === frame));
+      for (const packet of first) if (codec !== 'H264' && codec !== 'H265') expect(begins).toContain(packet);
+    }
+  });
+});
