@@ -74,6 +74,10 @@ export const weirConfig = z.strictObject({
         .describe('addresses told to peers; auto: those of the interfaces'),
       max_sessions: z.int().min(1).max(100_000).default(2000).describe('most WHIP and WHEP sessions at once'),
       max_bitrate_bps: z.int().min(100_000).default(10_000_000).describe('told to publishers as their bound'),
+      native_io: z
+        .boolean()
+        .default(true)
+        .describe('read, send and encrypt packets by direct system and OpenSSL calls, on 64-bit Linux; false: never'),
     })
     .prefault({}),
   ice_servers: z

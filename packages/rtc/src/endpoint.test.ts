@@ -7,7 +7,7 @@ import { type EndpointOptions, openEndpoint } from './endpoint.ts';
 import { createFanout } from './fanout.ts';
 import type { CloseReason } from './peer.ts';
 import type { PublisherSession } from './publisher-session.ts';
-import { createDgramSender, type PacketBatch } from './udp-sender.ts';
+import type { PacketBatch } from './udp-sender.ts';
 import type { ViewerSession } from './viewer-session.ts';
 
 /** An endpoint with the HTTP of a node reduced to one stream: POST /whip and /whep, DELETE of a session. */
@@ -144,9 +144,9 @@ const sendAll = async (count: number, send: (index: number) => void) => {
   }
 };
 
-describe('one publisher, three viewers', () => {
+describe.each([true, false])('one publisher, three viewers, native: %s', (native) => {
   test('every packet of both tracks arrives everywhere, in order, over a wrap', async () => {
-    const { node, publisher } = await start();
+    const { node, publisher } = await start({ native });
     const viewers = await Promise.all([watch(node), watch(node), watch(node)]);
     await allConnected(node);
     await sendAll(300, (index) => {
@@ -174,7 +174,7 @@ describe('one publisher, three viewers', () => {
   });
 
   test('a viewer asks for a key frame and the publisher is told', async () => {
-    const { node, publisher, keyFrames } = await start();
+    const { node, publisher, keyFrames } = await start({ native });
     const { client, received } = await watch(node);
     await allConnected(node);
     await sendAll(10, (index) => publisher.sendVideo(rtp(index, 0)));
@@ -185,13 +185,13 @@ describe('one publisher, three viewers', () => {
   });
 });
 
-describe('loss', () => {
+describe.each([true, false])('loss, native: %s', (native) => {
   test('what viewers miss is sent again from the history', async () => {
     let dropEvery = 0;
     let passed = 0;
     const { node, publisher } = await start({
-      sender: (socket) => {
-        const sender = createDgramSender(socket);
+      native,
+      wrapSender: (sender) => {
         const send = (batch: PacketBatch) => {
           let kept = 0;
           for (let index = 0; index < batch.count; index++) {
@@ -223,6 +223,7 @@ describe('loss', () => {
     let lose = false;
     let passed = 0;
     const { node, publisher } = await start({
+      native,
       lose: (datagram) => lose && datagram.length > 900 && ++passed % 7 === 0,
     });
     const { received } = await watch(node);

@@ -1,10 +1,12 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import type { PublishedTrack } from '@weir/media';
 import { createAddressBook } from './address-book.ts';
+import { type AeadFactory, createNodeAead } from './aead.ts';
 import { advertisedAddresses, hostCandidates } from './candidates.ts';
 import { datagramKind } from './datagram-kind.ts';
 import { createDtlsCertificate, type DtlsCertificate } from './dtls.ts';
+import { loadNative } from './native.ts';
+import { createNativeAead } from './native-aead.ts';
+import { openNativeSocket } from './native-udp-socket.ts';
 import { type Negotiation, negotiatePublisher, negotiateViewer } from './negotiation.ts';
 import { type CloseReason, createPeer, type Peer } from './peer.ts';
 import {
@@ -17,7 +19,8 @@ import type { SdpOffer } from './sdp.ts';
 import { buildAnswer } from './sdp-answer.ts';
 import { SdpError } from './sdp-error.ts';
 import { parseStun } from './stun.ts';
-import { createDgramSender, createOutbox, type Outbox, type PacketSender } from './udp-sender.ts';
+import { createOutbox, type Destination, type Outbox, type PacketSender } from './udp-sender.ts';
+import { openDgramSocket, type UdpSocket } from './udp-socket.ts';
 import { createViewer, type ViewerHandlers, type ViewerSession } from './viewer-session.ts';
 
 /** Our WebRTC endpoint: one UDP socket for all peers, ICE-lite, DTLS server, SRTP with AEAD_AES_128_GCM. */
@@ -47,7 +50,10 @@ export type EndpointOptions = {
   maxSessions?: number;
   /** The bitrate that publishers are told we can take, in bits per second; default 8,000,000. */
   rembBps?: number;
-  sender?: (socket: Socket) => PacketSender;
+  /** Whether to use system calls and OpenSSL directly where the platform has them; default true. */
+  native?: boolean;
+  /** Stands between the endpoint and its sender, for tests. */
+  wrapSender?: (sender: PacketSender) => PacketSender;
   tickMs?: number;
   /** A datagram for which it is true counts as lost on the way here, for tests of loss. */
   lose?: (datagram: Buffer) => boolean;
@@ -63,6 +69,8 @@ export type EndpointStats = {
   ignored: number;
   sent: PacketSender['stats'];
   socketErrors: number;
+  /** Whether datagrams and ciphers go past `node:dgram` and `node:crypto`. */
+  native: boolean;
 };
 
 /** All sessions that the endpoint may hold are taken: try again later (HTTP 503). */
@@ -77,43 +85,33 @@ export class SessionLimitError extends Error {
 
 type Session = { peer: Peer; input: SessionInput };
 
-const socketBufferBytes = 4 * 1024 * 1024;
 const defaultRembBps = 8_000_000;
+/** How long a datagram may lie in the kernel: what viewers wait for adds to their delay, a recording has time. */
+const mostWaitMs = { view: 4, publish: 10 };
 
 /** Binds the socket and makes the certificate; rejects with the socket's error when the port is in use. */
 export const openEndpoint = async (options: EndpointOptions): Promise<Endpoint> => {
-  const [certificate, socket] = await Promise.all([createDtlsCertificate(), bindSocket(options.listen)]);
-  const sender = options.sender?.(socket) ?? createDgramSender(socket);
-  return runEndpoint(options, socket, certificate, sender);
-};
-
-const bindSocket = async ({ address, port }: { address: string; port: number }): Promise<Socket> => {
-  const family = address.includes(':') ? 6 : 4;
-  const socket = createSocket({
-    type: family === 6 ? 'udp6' : 'udp4',
-    recvBufferSize: socketBufferBytes,
-    sendBufferSize: socketBufferBytes,
-    // Destinations are always addresses; the default look-up would cost a turn of the event loop.
-    lookup: (hostname, _options, callback) => callback(null, hostname, family),
-  });
-  // With that look-up the socket may be listening before `bind` returns.
-  const listening = once(socket, 'listening');
-  socket.bind(port, address);
-  await listening;
-  return socket;
+  const certificate = await createDtlsCertificate();
+  const native = options.native === false ? null : loadNative();
+  if (native === null) {
+    return runEndpoint(options, await openDgramSocket(options.listen, options.now), certificate, createNodeAead);
+  }
+  const socket = openNativeSocket(native, options.listen, options.now);
+  return runEndpoint(options, socket, certificate, createNativeAead(native));
 };
 
 const runEndpoint = (
   options: EndpointOptions,
-  socket: Socket,
+  socket: UdpSocket,
   certificate: DtlsCertificate,
-  sender: PacketSender,
+  createAead: AeadFactory,
 ): Endpoint => {
   const { now, random } = options;
   const maxSessions = options.maxSessions ?? 10_000;
-  const { port } = socket.address();
+  const { port } = socket;
+  const sender = options.wrapSender?.(socket.sender) ?? socket.sender;
   const candidates = hostCandidates(options.advertise ?? advertisedAddresses(options.listen.address), port);
-  const counters = { received: 0, ignored: 0, socketErrors: 0 };
+  const counters = { received: 0, ignored: 0 };
   const outbox = createOutbox(sender);
   const sessions = new Map<string, Session>();
   const addresses = createAddressBook<Session>();
@@ -124,8 +122,14 @@ const runEndpoint = (
     clearInterval(timer);
     timer = undefined;
   };
+  const present = { view: 0, publish: 0 };
+  const pace = () => {
+    if (present.view > 0) socket.expect(mostWaitMs.view);
+    else socket.expect(present.publish > 0 ? mostWaitMs.publish : null);
+  };
 
   const admit = <Made extends { id: string }>(
+    role: 'view' | 'publish',
     offer: SdpOffer,
     handlers: { onConnected?(): void; onClosed?(reason: CloseReason): void },
     make: (peer: Peer) => { session: Made; input: SessionInput },
@@ -133,6 +137,7 @@ const runEndpoint = (
     if (sessions.size >= maxSessions) throw new SessionLimitError(maxSessions);
     const peer = createPeer(offer, {
       certificate,
+      createAead,
       outbox,
       random,
       now,
@@ -140,6 +145,8 @@ const runEndpoint = (
       onEnded: (reason, detail) => {
         sessions.delete(peer.ufrag);
         addresses.release(entry);
+        present[role]--;
+        pace();
         options.log?.debug({ session: peer.id, reason, detail }, 'session closed');
         handlers.onClosed?.(reason);
       },
@@ -147,6 +154,8 @@ const runEndpoint = (
     const { session, input } = make(peer);
     const entry = { peer, input };
     sessions.set(peer.ufrag, entry);
+    present[role]++;
+    pace();
     if (tickMs > 0) timer ??= setInterval(() => tick(now()), tickMs).unref();
     return { peer, made: session };
   };
@@ -156,31 +165,28 @@ const runEndpoint = (
     const originId = (random(8).readBigUInt64BE() >> 2n).toString();
     return buildAnswer({ ...transport, originId }, negotiation.sections);
   };
-  const receiveStun = (datagram: Buffer, from: RemoteInfo, nowMs: number): boolean => {
+  const receiveStun = (datagram: Buffer, source: Destination, nowMs: number): boolean => {
     const message = parseStun(datagram);
     if (message?.kind !== 'request') return false;
     const session = sessions.get(message.username?.split(':', 1)[0] ?? '');
-    const source = { address: from.address, port: from.port };
     if (session?.peer.receiveCheck(datagram, message, source, nowMs) !== true) return false;
     addresses.bind(source, session);
     return true;
   };
-  const receive = (datagram: Buffer, from: RemoteInfo): boolean => {
+  const receive = (datagram: Buffer, from: Destination, nowMs: number): boolean => {
     const kind = datagramKind(datagram);
-    const nowMs = now();
     if (kind === 'stun') return receiveStun(datagram, from, nowMs);
     const session = addresses.find(from.address, from.port);
     if (session === undefined || kind === 'unknown') return false;
     return receiveFromPeer(session, kind, datagram, nowMs);
   };
-  socket.on('message', (datagram, from) => {
+  socket.receive((datagram, from, nowMs) => {
     if (options.lose?.(datagram) === true) return;
     counters.received++;
-    if (!receive(datagram, from)) counters.ignored++;
+    if (!receive(datagram, from, nowMs)) counters.ignored++;
   });
-  socket.on('error', (error) => {
-    if (counters.socketErrors++ === 0) options.log?.warn({ error: error.message }, 'UDP socket error');
-  });
+  if (socket.isNative) options.log?.info({ native: true }, 'datagrams go by system calls of our own');
+  else options.log?.info({ native: false }, 'datagrams go through node:dgram');
   const tick = (nowMs: number) => {
     for (const { peer, input } of sessions.values()) {
       peer.tick(nowMs);
@@ -195,20 +201,26 @@ const runEndpoint = (
       const negotiation = orThrow(negotiatePublisher(text, prefers));
       const { reducedSize, offer, tracks } = negotiation;
       const deps = { outbox, ssrc: newSsrc(random), rembBps: options.rembBps ?? defaultRembBps, reducedSize };
-      const { peer, made } = admit(offer, handlers, (peer) => createPublisher(peer, tracks, handlers, deps));
+      const { peer, made } = admit('publish', offer, handlers, (peer) => createPublisher(peer, tracks, handlers, deps));
       return { ...made, answer: answer(peer, negotiation) };
     },
     view: (text, tracks, handlers) => {
       const cname = random(8).toString('hex');
       const negotiation = orThrow(negotiateViewer(text, tracks, { cname, newSsrc: () => newSsrc(random) }));
       const deps = { outbox, random, cname };
-      const { peer, made } = admit(negotiation.offer, handlers, (peer) =>
+      const { peer, made } = admit('view', negotiation.offer, handlers, (peer) =>
         createViewer(peer, negotiation.tracks, handlers, deps),
       );
       return { ...made, answer: answer(peer, negotiation) };
     },
     tick,
-    stats: () => ({ sessions: sessions.size, ...counters, sent: { ...sender.stats } }),
+    stats: () => ({
+      sessions: sessions.size,
+      ...counters,
+      sent: { ...sender.stats },
+      socketErrors: socket.errors,
+      native: socket.isNative,
+    }),
     [Symbol.asyncDispose]: () => closeEndpoint(socket, rest, sessions, outbox),
   };
 };
@@ -221,7 +233,8 @@ const receiveFromPeer = (
 ): boolean => {
   switch (kind) {
     case 'dtls':
-      peer.receiveDtls(datagram);
+      // DTLS may keep what it cannot use yet.
+      peer.receiveDtls(Buffer.from(datagram));
       return true;
     case 'rtp': {
       const packet = peer.openRtp(datagram, nowMs);
@@ -237,7 +250,7 @@ const receiveFromPeer = (
 };
 
 const closeEndpoint = async (
-  socket: Socket,
+  socket: UdpSocket,
   rest: () => void,
   sessions: Map<string, Session>,
   outbox: Outbox,
@@ -245,9 +258,7 @@ const closeEndpoint = async (
   rest();
   for (const { peer } of [...sessions.values()]) peer.close('local');
   outbox.flush();
-  const closed = once(socket, 'close');
-  socket.close();
-  await closed;
+  await socket[Symbol.asyncDispose]();
 };
 
 const orThrow = <Value>(value: Value | SdpError): Value => {

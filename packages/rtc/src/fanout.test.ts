@@ -53,7 +53,10 @@ describe('one source', () => {
     const { packets, source, viewer } = collector();
     fanout.add(viewer);
     for (let sequence = 0; sequence < 20; sequence++) fanout.forward('video', rtp(sequence, 0), 0);
-    expect(source().packet('video', packets[12]!.sequence)).toBe(packets[12]);
+    expect(source().packet('video', packets[12]!.sequence)).toMatchObject({
+      sequence: packets[12]!.sequence,
+      timestamp: packets[12]!.timestamp,
+    });
     expect(source().packet('video', packets[11]!.sequence)).toBeUndefined();
     expect(source().packet('audio', packets[12]!.sequence)).toBeUndefined();
   });

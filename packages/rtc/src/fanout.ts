@@ -16,6 +16,7 @@ export type Fanout = {
   /** Feeds a viewer from the next packet on; asking for a key frame is the caller's. A viewer belongs to one fan-out. */
   add(viewer: ViewerSession): void;
   remove(viewer: ViewerSession): void;
+  /** Sends a packet to all viewers; `rtp` may be overwritten after the call. */
   forward(kind: TrackKind, rtp: Uint8Array, arrivalMs: number): void;
   /** Notes the publisher's clock, so that viewers get sender reports from the next second on. */
   senderReported(kind: TrackKind, report: SenderReport, arrivalMs: number): void;
@@ -67,7 +68,10 @@ export const createFanout = ({
       });
       viewers.add(viewer);
     },
-    remove: (viewer) => void viewers.delete(viewer),
+    remove: (viewer) => {
+      if (!viewers.delete(viewer) || viewers.size > 0) return;
+      for (const kind of ['video', 'audio'] as const) lanes[kind].history = createPacketHistory(historyPackets[kind]);
+    },
     forward: (kind, rtp, arrivalMs) => {
       const packet = place(lanes[kind], rtp, arrivalMs, counters);
       if (packet === null) {
@@ -75,6 +79,9 @@ export const createFanout = ({
         return;
       }
       counters.packets++;
+      if (viewers.size === 0) return;
+      // Nobody asks again for what came before him.
+      lanes[kind].history.put(packet);
       for (const viewer of viewers) viewer.output.forward(kind, packet);
     },
     senderReported: (kind, report, arrivalMs) => {
@@ -116,9 +123,7 @@ const place = (lane: Lane, rtp: Uint8Array, arrivalMs: number, counters: { sourc
   lane.window.record(sequence);
   const timestamp = (packet.timestamp + source.timestampShift) >>> 0;
   if (newest) lane.last = { timestamp, arrivalMs };
-  const placed = { sequence, timestamp, marker: packet.marker, payload: packet.payload };
-  lane.history.put(placed);
-  return placed;
+  return { sequence, timestamp, marker: packet.marker, payload: packet.payload };
 };
 
 const startSource = (

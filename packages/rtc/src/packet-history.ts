@@ -6,20 +6,26 @@ export type StreamPacket = { sequence: number; timestamp: number; marker: boolea
 
 /** The newest packets of a track, by stream sequence number; older ones are overwritten. */
 export type PacketHistory = {
+  /** Keeps a copy of a packet. */
   put(packet: StreamPacket): void;
+  /** A packet, as it is until the next `put`. */
   get(sequence: number): StreamPacket | undefined;
 };
 
-/** A history of `size` packets, a power of two. */
+/** A history of `size` packets, a power of two. Each place keeps its memory for the packets that come later. */
 export const createPacketHistory = (size: number): PacketHistory => {
-  const packets = new Array<StreamPacket | undefined>(size).fill(undefined);
+  const places = new Array<(StreamPacket & { memory: Buffer }) | undefined>(size).fill(undefined);
   const mask = size - 1;
   return {
     put: (packet) => {
-      packets[packet.sequence & mask] = packet;
+      const { length } = packet.payload;
+      const memory = places[packet.sequence & mask]?.memory;
+      const bytes = memory !== undefined && memory.length >= length ? memory : Buffer.allocUnsafeSlow(length);
+      bytes.set(packet.payload);
+      places[packet.sequence & mask] = { ...packet, payload: bytes.subarray(0, length), memory: bytes };
     },
     get: (sequence) => {
-      const packet = packets[sequence & mask];
+      const packet = places[sequence & mask];
       return packet?.sequence === sequence ? packet : undefined;
     },
   };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DtlsClient } from 'werift';
+import { createNodeAead } from './aead.ts';
 import { createDtlsCertificate, type DtlsCertificate } from './dtls.ts';
 import { createPeer, type Peer } from './peer.ts';
 import { encodeBindingRequest, parseStun } from './stun.ts';
@@ -43,6 +44,7 @@ const start = () => {
   const offer = { ufrag: 'theirs', password: '', fingerprints: [], sections: [] };
   const peer = createPeer(offer, {
     certificate,
+    createAead: createNodeAead,
     outbox: outbox as Outbox,
     random: randomBytes,
     now: () => nowMs,

@@ -1,3 +1,4 @@
+import type { AeadFactory } from './aead.ts';
 import { acceptDtls, type DtlsCertificate, type DtlsPeer } from './dtls.ts';
 import type { SdpOffer } from './sdp.ts';
 import { createSrtpReceiver, createSrtpSender, deriveSessionKeys, type SrtpReceiver, type SrtpSender } from './srtp.ts';
@@ -21,7 +22,7 @@ export type Peer = {
   /** Handles a binding request for this peer; true when it was authentic. */
   receiveCheck(datagram: Buffer, message: StunMessage, from: Destination, nowMs: number): boolean;
   receiveDtls(datagram: Buffer): void;
-  /** Opens an SRTP or SRTCP datagram; null before the handshake and for what is not authentic. */
+  /** Opens an SRTP or SRTCP datagram, into memory that the next call may overwrite; null before the handshake and for what is not authentic. */
   openRtp(datagram: Buffer, nowMs: number): Buffer | null;
   openRtcp(datagram: Buffer, nowMs: number): Buffer | null;
   tick(nowMs: number): void;
@@ -40,6 +41,7 @@ export type PeerLink = { readonly srtp: SrtpSender; destination: Destination };
 /** What a peer needs from its endpoint, and whom it tells. `onEnded` follows every end, `local` ones too. */
 export type PeerDeps = {
   certificate: DtlsCertificate;
+  createAead: AeadFactory;
   outbox: Outbox;
   random: (bytes: number) => Buffer;
   now: () => number;
@@ -69,6 +71,8 @@ export const createPeer = (offer: SdpOffer, deps: PeerDeps): Peer => {
     if (state === 'closed') return;
     state = 'closed';
     dtls.close();
+    link?.srtp[Symbol.dispose]();
+    receiver?.[Symbol.dispose]();
     link = undefined;
     receiver = undefined;
     deps.onEnded(reason, detail);
@@ -81,8 +85,9 @@ export const createPeer = (offer: SdpOffer, deps: PeerDeps): Peer => {
       if (state !== 'handshaking' || selected === undefined) return;
       state = 'connected';
       stillHere(deps.now());
-      receiver = createSrtpReceiver(deriveSessionKeys(remote));
-      link = { srtp: createSrtpSender(deriveSessionKeys(local)), destination: selected.destination };
+      receiver = createSrtpReceiver(deriveSessionKeys(remote), deps.createAead);
+      const srtp = createSrtpSender(deriveSessionKeys(local), deps.createAead);
+      link = { srtp, destination: selected.destination };
       deps.onConnected();
     },
     onClosed: (reason, detail) => end(reason === 'closed' ? 'dtls-closed' : 'dtls-failed', detail),

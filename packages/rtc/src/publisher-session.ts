@@ -28,7 +28,10 @@ export type PublisherSession = {
   stats(): PublisherStats;
 };
 
-/** What a publisher's owner is told. `rtp` is decrypted, its own memory, with the header that the publisher sent. */
+/**
+ * What a publisher's owner is told. `rtp` is decrypted, with the header that the publisher sent; its memory, and that of
+ * `compound`, may be overwritten after the call.
+ */
 export type PublisherHandlers = {
   /** A track's first packet, and again when its SSRC changes; `track.ssrc` is set. */
   onTrack?(track: PublishedTrack): void;

@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { createCipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { type AeadFactory, createNodeAead, tagBytes } from './aead.ts';
 import { createReplayWindow, type ReplayWindow } from './replay-window.ts';
 
 /**
@@ -13,16 +14,19 @@ export type SrtpMaster = { key: Buffer; salt: Buffer };
 /** The session key and salt of one direction, for RTP or for RTCP. */
 export type SrtpSessionKey = { key: KeyObject; salt: Buffer };
 
-/** Protects RTP and RTCP packets of one direction. */
-export type SrtpSender = {
+/** Protects RTP and RTCP packets of one direction, until it is disposed of. */
+export type SrtpSender = Disposable & {
   /** Writes the SRTP packet of a 12-byte RTP header and its payload into `output`; returns its length. `index` is the extended sequence number. */
   protectRtp(header: Buffer, payload: Uint8Array, index: number, output: Buffer, offset: number): number;
   /** The SRTCP packet of one compound. */
   protectRtcp(compound: Uint8Array): Buffer;
 };
 
-/** Opens RTP and RTCP packets of one direction; null for packets that are cut, forged or seen before. */
-export type SrtpReceiver = {
+/**
+ * Opens RTP and RTCP packets of one direction, until it is disposed of; null for packets that are cut, forged or seen
+ * before. What is returned may be overwritten by the next call.
+ */
+export type SrtpReceiver = Disposable & {
   unprotectRtp(datagram: Buffer): Buffer | null;
   unprotectRtcp(datagram: Buffer): Buffer | null;
   /** Packets dropped so far, by cause. */
@@ -30,10 +34,10 @@ export type SrtpReceiver = {
 };
 
 /** What SRTP adds to an RTP packet, in bytes. */
-export const srtpTagBytes = 16;
-const algorithm = 'aes-128-gcm';
+export const srtpTagBytes = tagBytes;
 const ivBytes = 12;
 const mostSources = 16;
+const nothing = new Uint8Array(0);
 const label = { rtpKey: 0, rtpSalt: 2, rtcpKey: 3, rtcpSalt: 5 } as const;
 
 /** Derives the session keys of one direction (RFC 3711 §4.3, RFC 7714 §11). */
@@ -49,44 +53,47 @@ export const deriveSessionKeys = (master: SrtpMaster): { rtp: SrtpSessionKey; rt
 });
 
 /** A sender for one direction's session keys. */
-export const createSrtpSender = (keys: { rtp: SrtpSessionKey; rtcp: SrtpSessionKey }): SrtpSender => {
+export const createSrtpSender = (
+  keys: { rtp: SrtpSessionKey; rtcp: SrtpSessionKey },
+  createAead: AeadFactory = createNodeAead,
+): SrtpSender => {
   const iv = Buffer.alloc(ivBytes);
+  const rtp = createAead(keys.rtp.key);
+  const rtcp = createAead(keys.rtcp.key);
   let rtcpIndex = 0;
   return {
     protectRtp: (header, payload, index, output, offset) => {
       writeRtpIv(iv, keys.rtp.salt, header, 8, index);
-      const cipher = createCipheriv(algorithm, keys.rtp.key, iv);
-      cipher.setAAD(header);
-      const encrypted = cipher.update(payload);
-      cipher.final();
-      output.set(header, offset);
-      output.set(encrypted, offset + header.length);
-      output.set(cipher.getAuthTag(), offset + header.length + encrypted.length);
-      return header.length + encrypted.length + srtpTagBytes;
+      return rtp.seal(header, payload, nothing, iv, output, offset);
     },
     protectRtcp: (compound) => {
       const packet = Buffer.allocUnsafe(compound.length + srtpTagBytes + 4);
-      packet.set(compound, 0);
+      packet.set(compound.subarray(0, 8), 0);
       const trailerAt = packet.length - 4;
       packet.writeUInt32BE((0x8000_0000 | rtcpIndex) >>> 0, trailerAt);
       writeRtcpIv(iv, keys.rtcp.salt, packet, rtcpIndex);
       rtcpIndex = (rtcpIndex + 1) & 0x7fff_ffff;
-      const cipher = createCipheriv(algorithm, keys.rtcp.key, iv);
-      cipher.setAAD(Buffer.concat([packet.subarray(0, 8), packet.subarray(trailerAt)]));
-      packet.set(cipher.update(compound.subarray(8)), 8);
-      cipher.final();
-      packet.set(cipher.getAuthTag(), compound.length);
+      rtcp.seal(compound.subarray(0, 8), compound.subarray(8), packet.subarray(trailerAt), iv, packet, 0);
       return packet;
+    },
+    [Symbol.dispose]: () => {
+      rtp[Symbol.dispose]();
+      rtcp[Symbol.dispose]();
     },
   };
 };
 
 /** A receiver for one direction's session keys, for at most 16 sources. */
-export const createSrtpReceiver = (keys: { rtp: SrtpSessionKey; rtcp: SrtpSessionKey }): SrtpReceiver => {
+export const createSrtpReceiver = (
+  keys: { rtp: SrtpSessionKey; rtcp: SrtpSessionKey },
+  createAead: AeadFactory = createNodeAead,
+): SrtpReceiver => {
   const dropped = { malformed: 0, forged: 0, replayed: 0 };
   const rtpSources = new Map<number, ReplayWindow>();
   const rtcpSources = new Map<number, ReplayWindow>();
   const iv = Buffer.alloc(ivBytes);
+  const rtp = createAead(keys.rtp.key);
+  const rtcp = createAead(keys.rtcp.key);
   return {
     dropped,
     unprotectRtp: (datagram) => {
@@ -97,20 +104,9 @@ export const createSrtpReceiver = (keys: { rtp: SrtpSessionKey; rtcp: SrtpSessio
       const index = guessIndex(window.highest, datagram.readUInt16BE(2));
       if (!window.accepts(index)) return drop(dropped, 'replayed');
       writeRtpIv(iv, keys.rtp.salt, datagram, 8, index);
-      const end = datagram.length - srtpTagBytes;
-      const tag = datagram.subarray(end);
-      const payload = open(
-        keys.rtp.key,
-        iv,
-        datagram.subarray(0, headerLength),
-        datagram.subarray(headerLength, end),
-        tag,
-      );
-      if (payload === null || !keep(rtpSources, ssrc, window)) return drop(dropped, 'forged');
+      const packet = rtp.open(datagram, headerLength, 0, iv);
+      if (packet === null || !keep(rtpSources, ssrc, window)) return drop(dropped, 'forged');
       window.record(index);
-      const packet = Buffer.allocUnsafe(end);
-      datagram.copy(packet, 0, 0, headerLength);
-      packet.set(payload, headerLength);
       return packet;
     },
     unprotectRtcp: (datagram) => {
@@ -121,13 +117,14 @@ export const createSrtpReceiver = (keys: { rtp: SrtpSessionKey; rtcp: SrtpSessio
       const window = rtcpSources.get(ssrc) ?? createReplayWindow(128);
       if (!window.accepts(index)) return drop(dropped, 'replayed');
       writeRtcpIv(iv, keys.rtcp.salt, datagram, index);
-      const tagAt = trailerAt - srtpTagBytes;
-      const associated = Buffer.concat([datagram.subarray(0, 8), datagram.subarray(trailerAt)]);
-      const tag = datagram.subarray(tagAt, trailerAt);
-      const body = open(keys.rtcp.key, iv, associated, datagram.subarray(8, tagAt), tag);
-      if (body === null || !keep(rtcpSources, ssrc, window)) return drop(dropped, 'forged');
+      const compound = rtcp.open(datagram, 8, 4, iv);
+      if (compound === null || !keep(rtcpSources, ssrc, window)) return drop(dropped, 'forged');
       window.record(index);
-      return Buffer.concat([datagram.subarray(0, 8), body]);
+      return compound;
+    },
+    [Symbol.dispose]: () => {
+      rtp[Symbol.dispose]();
+      rtcp[Symbol.dispose]();
     },
   };
 };
@@ -157,19 +154,6 @@ const writeRtcpIv = (iv: Buffer, salt: Buffer, packet: Buffer, index: number): v
   salt.copy(iv);
   for (let at = 0; at < 4; at++) iv[2 + at] = (iv[2 + at] as number) ^ (packet[4 + at] as number);
   iv.writeUInt32BE((iv.readUInt32BE(8) ^ index) >>> 0, 8);
-};
-
-const open = (key: KeyObject, iv: Buffer, associated: Buffer, encrypted: Buffer, tag: Buffer): Buffer | null => {
-  const decipher = createDecipheriv(algorithm, key, iv, { authTagLength: srtpTagBytes });
-  decipher.setAAD(associated);
-  decipher.setAuthTag(tag);
-  const plain = decipher.update(encrypted);
-  try {
-    decipher.final();
-    return plain;
-  } catch {
-    return null;
-  }
 };
 
 const rtpHeaderLength = (datagram: Buffer): number => {

@@ -56,6 +56,7 @@ export const addNodeMetrics = (metrics: Metrics, { core, endpoint, tap, bus }: N
   metrics.counted('udp_received_total', 'Datagrams received', () => endpoint.stats().received);
   metrics.counted('udp_ignored_total', 'Datagrams of nobody, or not authentic', () => endpoint.stats().ignored);
   metrics.counted('udp_socket_errors_total', 'Errors of the UDP socket', () => endpoint.stats().socketErrors);
+  gauge('udp_native', 'Whether packets go past node:dgram and node:crypto', () => (endpoint.stats().native ? 1 : 0));
   if (bus === null) return;
   gauge('bus_connected', 'Whether the broker is connected', () => (bus.connected ? 1 : 0));
   metrics.counted('bus_dropped_total', 'Messages that the broker never got', () => {

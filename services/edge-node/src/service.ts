@@ -73,10 +73,18 @@ const openMedia = async ({ config, scope, log }: EdgeNodeDeps) => {
   const advertise = config.webrtc.ice_udp_addrs.flatMap((address) =>
     address === 'auto' ? advertisedAddresses(listen.address) : [address],
   );
-  const { max_sessions: maxSessions, max_bitrate_bps: rembBps } = config.webrtc;
+  const { max_sessions: maxSessions, max_bitrate_bps: rembBps, native_io: native } = config.webrtc;
   const now = () => performance.now();
   try {
-    const options = { listen, advertise: [...new Set(advertise)], now, random: randomBytes, maxSessions, rembBps };
+    const options = {
+      listen,
+      advertise: [...new Set(advertise)],
+      now,
+      random: randomBytes,
+      maxSessions,
+      rembBps,
+      native,
+    };
     return scope.use(await openEndpoint({ ...options, log: log.child({ part: 'webrtc' }) }), 'webrtc');
   } catch (error) {
     throw listenError(error, 'webrtc', listen.address, listen.port);

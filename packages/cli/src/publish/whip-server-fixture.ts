@@ -62,7 +62,7 @@ export const openWhipServer = async (options: WhipServerOptions = {}): Promise<W
     } else {
       offers.push(offer);
       session = endpoint.publish(offer, {
-        onPacket: (kind, rtp) => packets[kind].push(rtp),
+        onPacket: (kind, rtp) => packets[kind].push(Buffer.from(rtp)),
         onClosed: (reason) => ended.push(reason),
       });
       response.writeHead(201, { location: `/session/${session.id}`, 'content-type': 'application/sdp' });
