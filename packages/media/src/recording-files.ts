@@ -19,7 +19,7 @@ export type FilesNeeds = {
 /** The file side of a recording: parts, init segments, and the closing of segments. */
 export type RecordingFiles = {
   part: (lane: Lane, part: RawPart) => void;
-  close: (segment: OpenSegment) => void;
+  close: (segment: OpenSegment, opensAnew: boolean) => void;
   /** Resume points of all tracks that hold with only the synced parts counted. */
   durablePoints: () => ResumePoint[];
   parts: () => number;
@@ -73,7 +73,7 @@ export const recordingFiles = (needs: FilesNeeds): RecordingFiles => {
     });
   };
 
-  const close = (segment: OpenSegment): void => {
+  const close = (segment: OpenSegment, opensAnew: boolean): void => {
     needs.segments.remove(segment);
     const tracks = [segment.tracks.video, segment.tracks.audio].filter((track) => track !== undefined);
     if (tracks.length === 0) return;
@@ -85,6 +85,7 @@ export const recordingFiles = (needs: FilesNeeds): RecordingFiles => {
       period: segment.period,
       wallMs: Math.round(segment.wallMs),
       startsWithKeyFrame: segment.startsWithKeyFrame,
+      opensAnew,
       tracks,
       resume: [...own, ...others],
     });

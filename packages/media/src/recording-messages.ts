@@ -63,13 +63,17 @@ export type PartOutput = {
   resume: ResumePoint[];
 };
 
-/** All parts of a segment have been given out; `wallMs` is when it began, `resume` what holds once it is synced. */
+/**
+ * All parts of a segment have been given out; `wallMs` is when it began, `resume` what holds once it is synced.
+ * `opensAnew`: what follows can be read without it, because it begins at a key frame or has no picture.
+ */
 export type SegmentClosedOutput = {
   kind: 'segment-closed';
   segment: number;
   period: number;
   wallMs: number;
   startsWithKeyFrame: boolean;
+  opensAnew: boolean;
   tracks: SegmentTrack[];
   resume: ResumePoint[];
 };

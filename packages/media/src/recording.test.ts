@@ -164,6 +164,7 @@ describe('segments', () => {
       { segmentMs: 1000, noKeyFrameMs: 6000 },
     );
     expect(of(outputs, 'segment-closed').map((segment) => segment.startsWithKeyFrame)).toEqual([true, false]);
+    expect(of(outputs, 'segment-closed').map((segment) => segment.opensAnew)).toEqual([false, true]);
     expect(of(outputs, 'segment-closed').map(({ tracks }) => tracks[0]!.samples)).toEqual([180, 120]);
     expect(of(outputs, 'request-key-frame')).toHaveLength(4);
   });

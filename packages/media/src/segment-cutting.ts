@@ -166,6 +166,13 @@ const writeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
   if (segment !== null) writeUnit(state, lane, unit, ticks, segment);
 };
 
+/** Whether a segment can be the first of a recording; one that sound began waits for the picture it was begun without. */
+const opensAnew = (state: RecordingState, segment: OpenSegment | null): boolean => {
+  if (segment === null) return true;
+  if (segment.hasVideo) return segment.startsWithKeyFrame;
+  return !hasVideo(state) || segment.startMs - state.videoMs >= state.limits.noKeyFrameMs;
+};
+
 /** Closes the segments that all tracks have left; a late track is made to leave. */
 export const closeLeft = (state: RecordingState): void => {
   for (;;) {
@@ -180,7 +187,7 @@ export const closeLeft = (state: RecordingState): void => {
       lane.writer.finish(Math.round((next.startMs * lane.codec.clockRate) / 1000));
       lane.segment = next.number;
     }
-    state.files.close(oldest);
+    state.files.close(oldest, opensAnew(state, next));
   }
 };
 
@@ -192,7 +199,7 @@ export const closeAll = (state: RecordingState): void => {
     lane.segment = 0;
   }
   for (let segment = state.segments.oldest(); segment !== null; segment = state.segments.oldest()) {
-    state.files.close(segment);
+    state.files.close(segment, opensAnew(state, state.segments.after(segment.number)));
   }
   const endMs = Math.max(0, ...Object.values(state.lanes).map(endMsOf));
   if (endMs > 0) state.origin = { timeMs: endMs, wallMs: state.endWallMs };

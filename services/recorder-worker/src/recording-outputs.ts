@@ -1,11 +1,12 @@
-import type { RecordingOutput } from '@weir/media';
+import type { RecordingOutput, SegmentClosedOutput } from '@weir/media';
 import type { NewGap } from '@weir/spool';
-import { openMediaWriter, type SegmentFacts } from './media-writer.ts';
+import { openMediaWriter } from './media-writer.ts';
 import { type Absence, absenceGap } from './recording-absence.ts';
 import type { RecordingDeps } from './recording-deps.ts';
 import { initOf, segmentOf } from './recording-rows.ts';
 import type { Recovered } from './recovery.ts';
-import { placeOf, type RingPlace } from './ring-place.ts';
+import type { RingPlace } from './ring-place.ts';
+import { rotation } from './rotation.ts';
 
 /** What comes of a recording's outputs. */
 export type OutputEvents = {
@@ -27,6 +28,8 @@ export type OutputSink = {
   put(output: RecordingOutput): void;
   /** The recording is being ended: its age does not matter any more. */
   lastOnes(): void;
+  /** The ring must keep what comes from this ordinal on; null: what is not durable. */
+  holdFrom(): number | null;
   drained(): Promise<void>;
   /** Writes what waits, then lets go of the files. */
   close(): Promise<void>;
@@ -43,6 +46,7 @@ export const openOutputSink = (
   const { recording_id: recordingId, record_dir, stream, start_ms } = recovered.recording.recording;
   const absence = absenceGap(spool, recordingId, absent, events.settled);
   let startMs = start_ms;
+  const aging = rotation(settings.maxRecordingMs, () => startMs);
   let isEnding = false;
 
   const writer = openMediaWriter(
@@ -68,13 +72,12 @@ export const openOutputSink = (
     recovered.start,
   );
 
-  const closeSegment = (segment: SegmentFacts): void => {
+  const closeSegment = (output: SegmentClosedOutput): void => {
+    const segment = segmentOf(output);
     writer.push({ kind: 'close', segment });
     if (segment.number === 1) startMs = segment.start_ms;
-    const ageMs = segment.start_ms + segment.duration_ms - startMs;
-    const resumeAt = placeOf(segment.resume);
-    const isAged = settings.maxRecordingMs > 0 && ageMs >= settings.maxRecordingMs;
-    if (isAged && !isEnding && resumeAt !== null) events.aged(resumeAt);
+    const resumeAt = aging.closed(output, segment.start_ms + segment.duration_ms - startMs);
+    if (!isEnding && resumeAt !== null) events.aged(resumeAt);
   };
 
   const noteGap = (gap: NewGap): void => {
@@ -91,6 +94,7 @@ export const openOutputSink = (
         return;
       case 'part':
         absence.mediaCame();
+        aging.part(output);
         counts.parts += 1;
         counts.partBytes += output.bytes.length;
         if (writer.push({ kind: 'part', part: output })) return;
@@ -99,7 +103,7 @@ export const openOutputSink = (
         events.overflowed();
         return;
       case 'segment-closed':
-        closeSegment(segmentOf(output));
+        closeSegment(output);
         return;
       case 'gap':
         noteGap(absence.gapOf(output));
@@ -117,6 +121,7 @@ export const openOutputSink = (
     lastOnes: () => {
       isEnding = true;
     },
+    holdFrom: aging.holdFrom,
     drained: writer.drained,
     close: writer.close,
   };

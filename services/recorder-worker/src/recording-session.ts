@@ -206,7 +206,8 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     heartbeat: () => {
       if (isOver || !feed.isConnected) return;
       const points = core.resumePoints();
-      connection.send({ kind: 'heartbeat', durable_ordinal: durableOrdinal(points), resume: [...points] });
+      const durable_ordinal = Math.min(durableOrdinal(points), sink.holdFrom() ?? Number.POSITIVE_INFINITY);
+      connection.send({ kind: 'heartbeat', durable_ordinal, resume: [...points] });
     },
     finish,
     suspend: guarded(() => {
