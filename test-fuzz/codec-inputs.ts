@@ -1,15 +1,39 @@
 /** Payloads of the codecs beside H264, with the headers that their RTP formats give them. */
 import fc from 'fast-check';
-import { concat } from './media-inputs.ts';
+import { encodeAv1C } from '../packages/media/src/av1-sequence.ts';
+import { encodeHvcC } from '../packages/media/src/h265-parameter-sets.ts';
+import { encodeVp9Configuration } from '../packages/media/src/vp9-configuration.ts';
+import { encodeSuperframeIndex } from '../packages/media/src/vp9-frame.ts';
+import { concat, hex } from './media-inputs.ts';
 
 type Payload = { payload: Uint8Array; marker: boolean };
 
 const bytes = (most: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: 1, maxLength: most });
 const sized = (nal: Uint8Array): Uint8Array => concat(Uint8Array.of(nal.length >> 8, nal.length & 0xff), nal);
 
-const h265Nal = fc
-  .tuple(fc.constantFrom(0, 1, 19, 20, 21, 32, 33, 34, 35, 39), bytes(80))
-  .map(([type, body]) => concat(Uint8Array.of(type << 1, 1), body));
+/** Sequence parameter sets of x265: 642x362, and the same in 4:2:2 with 10 bits and two temporal layers. */
+export const h265SpsSamples: readonly Uint8Array[] = [
+  hex('42010101600000030090000003000003003fa005220171c449965654a4c2f0168080000003008000000f0400'),
+  hex('4201010408000003009d0800000300003fb005220171c44ed965654a4c2f016808000003000800000300f04000'),
+];
+const h265Vps = hex('40010c01ffff01600000030090000003000003003f95940900');
+const h265Pps = hex('4401c073c189');
+
+/** Decoder configuration records of H265. */
+export const hvcC: fc.Arbitrary<Uint8Array> = fc
+  .tuple(fc.subarray([...h265SpsSamples], { minLength: 1 }), fc.integer({ min: 1, max: 4 }))
+  .map(([sps, count]) => Uint8Array.from(encodeHvcC({ vps: [h265Vps], sps, pps: Array(count).fill(h265Pps) }) ?? []));
+
+const h265Set = fc.constantFrom(h265Vps, ...h265SpsSamples, h265Pps);
+const h265Nal = fc.oneof(
+  { weight: 1, arbitrary: h265Set },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(fc.constantFrom(0, 1, 19, 20, 21, 32, 33, 34, 35, 39), bytes(80))
+      .map(([type, body]) => concat(Uint8Array.of(type << 1, 1), body)),
+  },
+);
 
 /** H265 (RFC 7798 §4.4): single NAL units, aggregation and fragmentation units. */
 export const h265Payload: fc.Arbitrary<Uint8Array> = fc.oneof(
@@ -91,3 +115,43 @@ export const av1Payload: fc.Arbitrary<Uint8Array> = fc
 /** Packets of one payload format, some of them the last of their frame. */
 export const packetsOf = (payload: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Payload[]> =>
   fc.array(fc.record({ payload, marker: fc.boolean() }), { minLength: 1, maxLength: 12 });
+
+const vp9KeyFrames = [hex('8249834200281016960c38241c184a1005c07fd1fa3e8fe77d1f'), hex('a249834200050202d2c207048383')];
+
+/** VP9 frames and superframes: key frames of libvpx in 4:2:0 and 4:4:4, and others. */
+export const vp9Frame: fc.Arbitrary<Uint8Array> = fc
+  .array(fc.oneof(fc.constantFrom(...vp9KeyFrames), bytes(40)), { minLength: 1, maxLength: 9 })
+  .map((frames) => concat(...frames, encodeSuperframeIndex(frames.map(({ length }) => length)) ?? hex('')));
+
+/** Configuration records of VP9. */
+export const vp9Configuration: fc.Arbitrary<Uint8Array> = fc
+  .record({
+    profile: fc.nat(3),
+    level: fc.constantFrom(10, 31, 62),
+    bitDepth: fc.constantFrom(8, 10, 12),
+    chroma: fc.nat(3),
+    colorSpace: fc.nat(7),
+    fullRange: fc.boolean(),
+    width: fc.integer({ min: 1, max: 0xffff }),
+    height: fc.integer({ min: 1, max: 0xffff }),
+  })
+  .map((configuration) => Uint8Array.from(encodeVp9Configuration(configuration)));
+
+/** Sequence headers of libaom in 4:2:0 and 4:4:4, and of SVT-AV1. */
+const av1Sequences = [
+  hex('0a0b0000000cc5036936be4010'),
+  hex('0a0b2000000cc5036936be4080'),
+  hex('0a0b0000000cc503693efe4010'),
+];
+
+/** Configuration records of AV1. */
+export const av1Configuration: fc.Arbitrary<Uint8Array> = fc
+  .constantFrom(...av1Sequences)
+  .map((sequence) => Uint8Array.from(encodeAv1C(sequence) ?? []));
+
+/** A temporal unit in the low-overhead format. */
+export const av1TemporalUnit: fc.Arbitrary<Uint8Array> = fc
+  .tuple(fc.constantFrom(...av1Sequences), fc.array(bytes(100), { maxLength: 4 }))
+  .map(([sequence, frames]) =>
+    concat(hex('1200'), sequence, ...frames.map((frame) => concat(Uint8Array.of(0x32, frame.length), frame))),
+  );

@@ -15,11 +15,22 @@ import { lineReader, tapFrameDecoder } from '../packages/contracts/src/tap-frame
 import * as tap from '../packages/contracts/src/tap-messages.ts';
 import { decodeTopic, encodeTopic, unescapeName } from '../packages/contracts/src/topics.ts';
 import { splitAnnexB } from '../packages/media/src/annex-b.ts';
+import { av1Depacketizer } from '../packages/media/src/av1.ts';
+import { decodeLeb128, decodeObu, splitObus } from '../packages/media/src/av1-obu.ts';
+import { av1CodecString, decodeAv1C, parseAv1Sequence } from '../packages/media/src/av1-sequence.ts';
 import { decodeBase64 } from '../packages/media/src/base64.ts';
 import { readBoxes } from '../packages/media/src/box-reader.ts';
 import { decodeChainBox } from '../packages/media/src/chain-box.ts';
 import { h264Depacketizer } from '../packages/media/src/h264.ts';
-import { decodeAvcC, encodeAvcC, parseSps, spropParameterSets } from '../packages/media/src/h264-parameter-sets.ts';
+import { decodeAvcC, encodeAvcC, parseSps, spropH264Sets } from '../packages/media/src/h264-parameter-sets.ts';
+import { h265Depacketizer } from '../packages/media/src/h265.ts';
+import {
+  decodeHvcC,
+  encodeHvcC,
+  hevcCodecString,
+  parseH265Sps,
+  spropH265Sets,
+} from '../packages/media/src/h265-parameter-sets.ts';
 import { decodeInitSegment } from '../packages/media/src/init-segment.ts';
 import { keyFrameTest } from '../packages/media/src/key-frame.ts';
 import { decodeDOps, encodeDOps, opusDepacketizer, opusDuration } from '../packages/media/src/opus.ts';
@@ -31,6 +42,10 @@ import { decodeResumePoints, encodeResumePoints } from '../packages/media/src/re
 import { isRtcp, parseRtcp } from '../packages/media/src/rtcp.ts';
 import { parseRtp } from '../packages/media/src/rtp.ts';
 import { decodeUtf8 } from '../packages/media/src/utf8.ts';
+import { vp9Depacketizer } from '../packages/media/src/vp9.ts';
+import { decodeVp9Configuration, vp9CodecString } from '../packages/media/src/vp9-configuration.ts';
+import { decodeVp9Descriptor } from '../packages/media/src/vp9-descriptor.ts';
+import { parseVp9Header, superframeSizes } from '../packages/media/src/vp9-frame.ts';
 import { datagramKind } from '../packages/rtc/src/datagram-kind.ts';
 import { parseDtlsRecords } from '../packages/rtc/src/dtls-record.ts';
 import { negotiatePublisher, negotiateViewer } from '../packages/rtc/src/negotiation.ts';
@@ -45,7 +60,19 @@ import { readHello } from '../services/edge-node/src/tap-hello.ts';
 import { matchesTag, parseRange, resolveRange } from '../services/gateway/src/byte-range.ts';
 import { readNodeStatus } from '../services/indexer/src/node-directory.ts';
 import { readAnswer } from '../services/recorder-worker/src/tap-client.ts';
-import { av1Payload, h265Payload, vp8Payload, vp9Payload } from './codec-inputs.ts';
+import {
+  av1Configuration,
+  av1Payload,
+  av1TemporalUnit,
+  h265Payload,
+  h265SpsSamples,
+  hvcC,
+  packetsOf,
+  vp8Payload,
+  vp9Configuration,
+  vp9Frame,
+  vp9Payload,
+} from './codec-inputs.ts';
 import { depacketized } from './depacketizing.ts';
 import * as files from './file-inputs.ts';
 import { annexB, avcC, h264Payload, h264Payloads, spsSamples } from './h264-inputs.ts';
@@ -117,6 +144,12 @@ const rtp: Parser[] = [
   },
 ];
 
+/** Packets of a payload format with how each travelled, in one input. */
+const travelled = (payload: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
+  packetsOf(payload).chain((packets) =>
+    shuffled(fc.tuple(...packets.map((packet) => travelling(fc.constant(packet))))),
+  );
+
 const codecs: Parser[] = [
   {
     name: 'h264-depacketizer',
@@ -143,15 +176,99 @@ const codecs: Parser[] = [
   },
   {
     name: 'h264-sprop',
-    covers: [...media('h264-parameter-sets', 'spropParameterSets'), ...media('base64', 'decodeBase64')],
+    covers: media('base64', 'decodeBase64'),
     inputs: textInputs('packetization-mode=1;sprop-parameter-sets=Z0LAH9oBQBbsBEAAAAMAQAAADwPGDKg=,aM4PyA==;x=y'),
-    read: (bytes) => [spropParameterSets(ascii(bytes)), decodeBase64(ascii(bytes))],
+    read: (bytes) => [spropH264Sets(ascii(bytes)), decodeBase64(ascii(bytes))],
   },
   {
     name: 'h264-byte-stream',
     covers: media('annex-b', 'splitAnnexB'),
     inputs: annexB,
     read: (bytes) => splitAnnexB(bytes),
+  },
+  {
+    name: 'h265-depacketizer',
+    covers: media('h265', 'h265Depacketizer'),
+    inputs: travelled(h265Payload),
+    worst: worst.h265Packets,
+    read: (bytes) => depacketized(h265Depacketizer(), bytes),
+  },
+  {
+    name: 'h265-parameter-sets',
+    covers: media('h265-parameter-sets', 'parseH265Sps'),
+    inputs: fc.constantFrom(...h265SpsSamples),
+    worst: worst.h265ParameterSets,
+    read: (bytes) => {
+      const sps = [bytes.slice(0, 65_535)];
+      return [parseH265Sps(bytes), encodeHvcC({ vps: [hex('4001')], sps, pps: [hex('4401')] })?.length];
+    },
+  },
+  {
+    name: 'h265-configuration-record',
+    covers: [...media('h265-parameter-sets', 'decodeHvcC'), ...media('parameter-set-keeper', 'readLengthPrefixed')],
+    inputs: hvcC,
+    worst: worst.h265ConfigurationRecords,
+    read: (bytes) => [decodeHvcC(bytes), hevcCodecString(bytes)],
+  },
+  {
+    name: 'h265-sprop',
+    covers: [],
+    inputs: textInputs('sprop-vps=QAEMAf//AWA=;sprop-sps=QgEBAWAAAAMAkA==;sprop-pps=RAHBc8GJ;tx-mode=SRST'),
+    read: (bytes) => spropH265Sets(ascii(bytes)),
+  },
+  {
+    name: 'vp9-depacketizer',
+    covers: media('vp9', 'vp9Depacketizer'),
+    inputs: travelled(vp9Payload),
+    worst: worst.vp9Packets,
+    read: (bytes) => depacketized(vp9Depacketizer(), bytes),
+  },
+  {
+    name: 'vp9-descriptor',
+    covers: media('vp9-descriptor', 'decodeVp9Descriptor'),
+    inputs: vp9Payload,
+    worst: worst.vp9Descriptors,
+    read: (bytes) => decodeVp9Descriptor(bytes),
+  },
+  {
+    name: 'vp9-frame',
+    covers: media('vp9-frame', 'parseVp9Header'),
+    inputs: vp9Frame,
+    read: (bytes) => [parseVp9Header(bytes), superframeSizes(bytes)],
+  },
+  {
+    name: 'vp9-configuration',
+    covers: media('vp9-configuration', 'decodeVp9Configuration'),
+    inputs: vp9Configuration,
+    read: (bytes) => {
+      const record = decodeVp9Configuration(bytes);
+      return [record, record === null ? null : vp9CodecString(record)];
+    },
+  },
+  {
+    name: 'av1-depacketizer',
+    covers: media('av1', 'av1Depacketizer'),
+    inputs: travelled(av1Payload),
+    worst: worst.av1Packets,
+    read: (bytes) => depacketized(av1Depacketizer(), bytes),
+  },
+  {
+    name: 'av1-obus',
+    covers: media('av1-obu', 'decodeLeb128', 'decodeObu', 'splitObus'),
+    inputs: av1TemporalUnit,
+    worst: worst.av1Obus,
+    outputPerByte: 8,
+    read: (bytes) => [splitObus(bytes), decodeObu(bytes), decodeLeb128(bytes, 0)],
+  },
+  {
+    name: 'av1-sequence',
+    covers: media('av1-sequence', 'parseAv1Sequence', 'decodeAv1C'),
+    inputs: av1Configuration,
+    worst: worst.av1Sequences,
+    read: (bytes) => {
+      const sequence = decodeAv1C(bytes);
+      return [sequence, sequence === null ? null : av1CodecString(sequence), parseAv1Sequence(bytes)];
+    },
   },
   {
     name: 'opus-depacketizer',

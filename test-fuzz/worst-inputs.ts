@@ -2,6 +2,7 @@
 import { encodeJsonFrame } from '../packages/contracts/src/tap-frames.ts';
 import { uuidBox } from '../packages/media/src/boxes.ts';
 import { chainBoxType } from '../packages/media/src/chain-box.ts';
+import { h265SpsSamples } from './codec-inputs.ts';
 import { spsSamples } from './h264-inputs.ts';
 import { concat, hex } from './media-inputs.ts';
 import { joinPackets } from './packet-list.ts';
@@ -50,6 +51,63 @@ export const h264Packets: readonly Uint8Array[] = [
   joinPackets(Array(2500).fill(hex('010001 0600'))),
   joinPackets(Array.from({ length: 600 }, (_, index) => (index % 2 === 0 ? other(index) : hex('010101 658880')))),
   joinPackets(Array.from({ length: 3000 }, (_, index) => (index % 2 === 0 ? hex('01f101 4180') : hex('010001 4180')))),
+];
+
+const h265Sets = concat(hex('6001'), ...Array(30).fill(concat(u16(44), h265SpsSamples[0] as Uint8Array)));
+
+/** The same of H265. */
+export const h265Packets: readonly Uint8Array[] = [
+  joinPackets(Array(14).fill(concat(hex('010000 6001'), ...many(hex('0003020180'), 1100)))),
+  joinPackets(Array(12).fill(concat(hex('010000'), h265Sets))),
+  joinPackets([hex('010000 62019380'), ...Array(2000).fill(hex('010000 62011380'))]),
+  joinPackets(Array(2000).fill(hex('010001 4e0100'))),
+];
+
+/** An SPS of H265 of zeros, of ones, and with all sub-layers. */
+export const h265ParameterSets: readonly Uint8Array[] = [
+  concat(hex('4201'), ...many(hex('00'))),
+  concat(hex('4201'), ...many(hex('ff'))),
+  concat(hex('42010d'), ...many(hex('ff'))),
+];
+
+/** As many arrays as a record can name, each of as many sets as fit. */
+export const h265ConfigurationRecords: readonly Uint8Array[] = [
+  concat(hex('01'), ...Array(21).fill(hex('00')), hex('ff'), ...Array(255).fill(hex('a10000'))),
+  concat(hex('01'), ...Array(21).fill(hex('00')), hex('01a10fff'), ...Array(4095).fill(hex('000142'))),
+];
+
+const vp9LayerFrame = hex('010000 0c 82498342 00281016960c38241c');
+
+/** Layer frames without end, packets of one frame without end, and superframes in superframes. */
+export const vp9Packets: readonly Uint8Array[] = [
+  joinPackets(Array(900).fill(vp9LayerFrame)),
+  joinPackets([...Array(800).fill(vp9LayerFrame), concat(hex('010100'), vp9LayerFrame.subarray(3))]),
+  joinPackets([hex('010000 0882'), ...Array(2500).fill(hex('010000 0082'))]),
+  joinPackets(Array(700).fill(hex('010101 0c 8249834200 c0 05 c0'))),
+];
+
+/** A group of as many pictures as one can name, each with as many references. */
+export const vp9Descriptors: readonly Uint8Array[] = [
+  concat(hex('02f8'), ...Array(32).fill(hex('01')), hex('ff'), ...many(hex('0c010101'), 1020)),
+  concat(hex('d0'), ...many(hex('ff'))),
+];
+
+/** As many elements as fit, fragments without end, and sequence headers with each packet. */
+export const av1Packets: readonly Uint8Array[] = [
+  joinPackets(Array(14).fill(concat(hex('010000 00'), ...many(hex('0130'), 1100)))),
+  joinPackets([hex('010000 5030'), ...Array(2500).fill(hex('010000 d000'))]),
+  joinPackets(Array(700).fill(hex('010101 200d0a0b0000000cc5036936be40103010'))),
+  joinPackets(Array(14).fill(concat(hex('010000 00'), ...many(hex('0d0a0b0000000cc5036936be4010'), 1100)))),
+];
+
+/** The smallest units, and a size that never ends. */
+export const av1Obus: readonly Uint8Array[] = [concat(...many(hex('1200'))), concat(hex('12'), ...many(hex('80')))];
+
+/** A sequence header of zeros and of ones, with all operating points. */
+export const av1Sequences: readonly Uint8Array[] = [
+  concat(hex('81000000 08'), ...many(hex('ff'))),
+  concat(hex('81000000 08'), ...many(hex('00'))),
+  concat(hex('81000000 08 04'), ...many(hex('ff'))),
 ];
 
 /** An SPS of zeros, of ones, and with as many scaling lists and frames in its cycle as there can be. */

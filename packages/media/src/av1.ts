@@ -47,10 +47,6 @@ export const av1Depacketizer = (start: Av1Start = {}): Depacketizer => {
   );
 };
 
-/** Whether a key frame begins in a payload: an encoder puts a sequence header before each. */
-export const beginsAv1KeyFrame = (payload: Uint8Array): boolean =>
-  isFirst(payload) && (elementsOf(payload) ?? []).some(({ bytes }) => typeOf(bytes) === obuType.sequenceHeader);
-
 /** The first of a unit begins with a sequence header, a delimiter, or a frame of the lowest spatial layer. */
 const isFirst = (payload: Uint8Array): boolean => {
   const first = elementsOf(payload)?.[0];

@@ -1,14 +1,12 @@
 import type { Depacketizer } from './access-unit.ts';
-import { av1Depacketizer, beginsAv1KeyFrame } from './av1.ts';
+import { av1Depacketizer } from './av1.ts';
 import { av1CodecString, decodeAv1C } from './av1-sequence.ts';
 import { box, concatBytes } from './boxes.ts';
 import { fmtpValue } from './format-parameters.ts';
 import { h264Depacketizer } from './h264.ts';
 import { avcCodecString, decodeAvcC, parseSps, spropH264Sets } from './h264-parameter-sets.ts';
-import { beginsH264KeyFrame } from './h264-unit.ts';
 import { h265Depacketizer } from './h265.ts';
 import { decodeHvcC, hevcCodecString, parseH265Sps, spropH265Sets } from './h265-parameter-sets.ts';
-import { beginsH265KeyFrame } from './h265-unit.ts';
 import { decodeDOps, opusClockRate, opusDepacketizer } from './opus.ts';
 import {
   audioEntryBytes,
@@ -18,7 +16,7 @@ import {
   visualSampleEntry,
   visualSizeAt,
 } from './sample-entry.ts';
-import { beginsVp9KeyFrame, vp9Depacketizer } from './vp9.ts';
+import { vp9Depacketizer } from './vp9.ts';
 import { decodeVp9Configuration, vp9CodecString, vpcCBytes } from './vp9-configuration.ts';
 
 /** A track of a stream is one of these; a recording has at most one of each. */
@@ -58,8 +56,6 @@ export type Codec = {
   depacketizer: (track: PublishedTrack, resumed: ResumedCodec | null) => Depacketizer;
   /** Whether a decoder may be given units that refer to one that is missing; else what follows a loss waits for a key frame. */
   toleratesLoss: boolean;
-  /** Whether a key frame begins in an RTP payload, told without reassembly. */
-  beginsKeyFrame: (payload: Uint8Array) => boolean;
   /** Why a track of this codec cannot be recorded as its publisher sends it; null when it can. */
   refusal: (track: PublishedTrack) => string | null;
   /** Describes a codec configuration record; null when it is not valid. */
@@ -102,7 +98,6 @@ export const codecs: Readonly<Record<string, Codec>> = {
           ? { parameterSets: spropH264Sets(track.fmtp ?? ''), intact: resumed !== null }
           : { parameterSets: decodeAvcC(resumed.configuration), intact: true },
       ),
-    beginsKeyFrame: beginsH264KeyFrame,
     describe: (configuration) => {
       const sps = decodeAvcC(configuration)?.sps[0];
       const picture = sps === undefined ? null : parseSps(sps);
@@ -120,7 +115,6 @@ export const codecs: Readonly<Record<string, Codec>> = {
           ? { parameterSets: spropH265Sets(track.fmtp ?? ''), intact: resumed !== null }
           : { parameterSets: decodeHvcC(resumed.configuration), intact: true },
       ),
-    beginsKeyFrame: beginsH265KeyFrame,
     refusal: ({ fmtp = '' }) =>
       Number(fmtpValue(fmtp, 'sprop-max-don-diff') ?? 0) > 0
         ? 'NAL units out of decoding order (sprop-max-don-diff above 0) cannot be recorded'
@@ -138,7 +132,6 @@ export const codecs: Readonly<Record<string, Codec>> = {
     sampleEntryType: 'vp09',
     depacketizer: (_, resumed) =>
       vp9Depacketizer({ configuration: resumed?.configuration ?? null, intact: resumed !== null }),
-    beginsKeyFrame: beginsVp9KeyFrame,
     describe: (configuration) => {
       const picture = decodeVp9Configuration(configuration);
       if (picture === null) return null;
@@ -156,7 +149,6 @@ export const codecs: Readonly<Record<string, Codec>> = {
     sampleEntryType: 'av01',
     depacketizer: (_, resumed) =>
       av1Depacketizer({ configuration: resumed?.configuration ?? null, intact: resumed !== null }),
-    beginsKeyFrame: beginsAv1KeyFrame,
     describe: (configuration) => {
       const picture = decodeAv1C(configuration);
       if (picture === null) return null;
@@ -171,7 +163,6 @@ export const codecs: Readonly<Record<string, Codec>> = {
     sampleDuration: 960,
     toleratesLoss: true,
     depacketizer: (track) => opusDepacketizer(track.channels === 1 ? 1 : 2),
-    beginsKeyFrame: () => true,
     refusal: nothingRefused,
     describe: (configuration) => {
       const channels = decodeDOps(configuration)?.channels;

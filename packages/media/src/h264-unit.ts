@@ -88,20 +88,3 @@ const addFragment = (unit: H264Unit, payload: Uint8Array): boolean => {
   // RFC 6184 §5.8 forbids S and E in one FU; some cameras send it for small frames, so a lone FU is a whole NAL.
   return taken && ((header & 0x40) === 0 || endFragment(h264Rules, unit));
 };
-
-/** Whether a key frame begins in a payload: by its SPS, or its IDR slice when parameter sets travel out of band (RFC 6184 §5.4). */
-export const beginsH264KeyFrame = (payload: Uint8Array): boolean => {
-  const type = (payload[0] ?? 0) & 0x1f;
-  if (type === nalType.fuA) {
-    const header = payload[1] ?? 0;
-    return (header & 0x80) !== 0 && beginsKey(header & 0x1f);
-  }
-  if (type !== nalType.stapA) return beginsKey(type);
-  for (let at = 1; at + 3 <= payload.length; ) {
-    if (beginsKey((payload[at + 2] as number) & 0x1f)) return true;
-    at += 2 + (((payload[at] as number) << 8) | (payload[at + 1] as number));
-  }
-  return false;
-};
-
-const beginsKey = (type: number): boolean => type === nalType.idr || type === nalType.sps;

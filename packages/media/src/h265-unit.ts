@@ -74,23 +74,6 @@ export const isH265Start = (payload: Uint8Array, setsInBand: boolean): boolean =
   return type === h265NalType.prefixSei && !setsInBand;
 };
 
-/** Whether a key frame begins in a payload: by its VPS or SPS, or its first slice segment. */
-export const beginsH265KeyFrame = (payload: Uint8Array): boolean => {
-  if (payload.length <= headerBytes) return false;
-  if (wireType(payload) !== h265NalType.aggregate) {
-    const [next, header] = firstNal(payload);
-    return next !== null && beginsKey((header >> 1) & 0x3f, next);
-  }
-  for (let at = headerBytes; at + 4 < payload.length; ) {
-    if (beginsKey(((payload[at + 2] as number) >> 1) & 0x3f, payload[at + 4] as number)) return true;
-    at += 2 + (((payload[at] as number) << 8) | (payload[at + 1] as number));
-  }
-  return false;
-};
-
-const beginsKey = (type: number, next: number): boolean =>
-  type === h265NalType.vps || type === h265NalType.sps || (isRandomAccess(type) && next >> 7 === 1);
-
 const wireType = (bytes: Uint8Array): number => ((bytes[0] as number) >> 1) & 0x3f;
 
 /** The first byte behind the header of the first NAL unit that begins in a payload (null: none does), and the header's first. */

@@ -12,6 +12,7 @@ import {
   videoPublication,
 } from './coded-video.fixture.ts';
 import { decodeInitSegment } from './init-segment.ts';
+import { keyFrameTest } from './key-frame.ts';
 import { joined, of, type PacketInput, probe, record, removeFiles, segmentNumbers } from './recording.fixture.ts';
 import type { RecordingInput } from './recording-messages.ts';
 import { parseRtp } from './rtp.ts';
@@ -136,7 +137,7 @@ describe.each([
   test('the packet with which a key frame begins is told from all others', () => {
     for (const maxBytes of [1100, 61]) {
       const all = packetsOf(codec, clip.frames, maxBytes);
-      const begins = all.filter(({ bytes }) => codecs[codec]!.beginsKeyFrame(parseRtp(bytes)!.payload));
+      const begins = all.filter(({ bytes }) => keyFrameTest(codec)!(parseRtp(bytes)!.payload));
       expect([...new Set(begins.map(frameOf))]).toEqual([0, 30, 60]);
       const first = [0, 30, 60].map((frame) => all.find((packet) => frameOf(packet) === frame));
       for (const packet of first) if (codec !== 'H264' && codec !== 'H265') expect(begins).toContain(packet);

@@ -44,13 +44,6 @@ export const vp9Depacketizer = (start: Vp9Start = {}): Depacketizer => {
   );
 };
 
-/** Whether a key frame begins in a payload. */
-export const beginsVp9KeyFrame = (payload: Uint8Array): boolean => {
-  const read = decodeVp9Descriptor(payload);
-  if (read === null || !isFirst(read.descriptor)) return false;
-  return parseVp9Header(payload.subarray(read.length, read.length + vp9HeaderBytes))?.key ?? false;
-};
-
 const isFirst = ({ begins, layer }: Vp9Descriptor): boolean => begins && (layer?.spatial ?? 0) === 0;
 
 const addPayload = (unit: Vp9Unit, payload: Uint8Array): boolean => {
