@@ -29,6 +29,8 @@ export type ManifestLedger = {
   markManifestStored(recordingId: string, version: number): void;
   /** Ended recordings of which every segment is stored or given up and whose `record.json` is missing or older. */
   documentsDue(limit: number): string[];
+  /** Recordings with segments on disk, and their directories in the spool: those that have a manifest there. */
+  recordingsPresent(): { recording_id: string; dir: string }[];
   markDocumentStored(recordingId: string, version: number): void;
 };
 
@@ -50,6 +52,8 @@ export const manifestLedger = (ledger: LedgerDatabase, rows: LedgerRows): Manife
     db.prepare(`update recordings set ${column} = max(${column}, ?) where recording_id = ?`);
   const manifestPut = put('manifest_version');
   const documentPut = put('document_version');
+  const present = db.prepare(`select recording_id, dir from recordings r where exists
+    (select 1 from segments s where s.recording_id = r.recording_id and s.local = 'present') order by seq`);
   const ids = (found: unknown[]) => (found as { recording_id: string }[]).map(({ recording_id }) => recording_id);
   const read = (recordingId: string, scope: 'present' | 'stored' | 'all'): ManifestFacts => {
     const row = rows.recording(recordingId);
@@ -74,6 +78,7 @@ export const manifestLedger = (ledger: LedgerDatabase, rows: LedgerRows): Manife
     manifestsDue: (limit) => ids(manifests.all(limit)),
     markManifestStored: (recordingId, version) => void manifestPut.run(version, recordingId),
     documentsDue: (limit) => ids(documents.all(limit)),
+    recordingsPresent: () => present.all() as { recording_id: string; dir: string }[],
     markDocumentStored: (recordingId, version) => void documentPut.run(version, recordingId),
   };
 };

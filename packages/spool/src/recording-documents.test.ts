@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { decodeRecordDocument, encodeRecordDocument } from '@weir/contracts';
 import { expect, test } from 'vitest';
 import { recordDocumentOf, recordingManifest } from './recording-documents.ts';
-import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
+import { openTestSpool, startTestRecording, storeTestInits, testInit, testSegment } from './spool-fixture.ts';
 
 const typeOf = (manifest: string | null) => /type="(\w+)"/.exec(manifest ?? '')?.[1] ?? null;
 
@@ -25,6 +26,50 @@ test("the bucket's manifest names stored segments only, and is final once the la
   expect(typeOf(ofBucket())).toBe('static');
   expect(ofBucket()).toContain('mediaPresentationDuration="PT12S"');
   expect(ofBucket()).toContain('frameRate="30"');
+});
+
+/** The DASH schema's own view; throws with its complaint. */
+const validate = (manifest: string): void => {
+  const schema = new URL('../../testkit/dash/DASH-MPD.xsd', import.meta.url).pathname;
+  execFileSync('xmllint', ['--noout', '--nonet', '--schema', schema, '-'], { input: manifest, stdio: 'pipe' });
+};
+
+test('a running recording has a dynamic manifest: when it began, when to look again, how far back, and whose clock', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  for (const n of [1, 2]) t.spool.closeSegment(id, testSegment(n));
+  t.spool.addInit(id, testInit('video', 2));
+  t.spool.addInit(id, testInit('audio', 2));
+  for (const n of [3, 4]) t.spool.closeSegment(id, { ...testSegment(n), period: 2, key_frame: n === 3 });
+  const manifest = recordingManifest(t.ledger.manifestOf(id, 'present')) ?? '';
+  validate(manifest);
+  expect(manifest).toContain(`availabilityStartTime="${new Date(1_762_842_203_000).toISOString()}"`);
+  expect(manifest).toMatch(/ publishTime="[^"]+" minimumUpdatePeriod="PT2S" timeShiftBufferDepth="PT34560000S" /);
+  expect(manifest).toContain('<UTCTiming schemeIdUri="urn:mpeg:dash:utc:http-head:2014" value="manifest.mpd"/>');
+  expect(manifest.match(/<Period [^>]*>/g)).toEqual([
+    '<Period id="1762842203-1" start="PT0S">',
+    '<Period id="1762842203-3" start="PT8S">',
+  ]);
+  expect(manifest).toContain('initialization="v_init_2.m4s"');
+  expect(manifest.match(/<S [^>]*>/g)).toEqual([
+    '<S t="0" d="360000" r="1"/>',
+    '<S t="0" d="192000" r="1"/>',
+    '<S t="720000" d="360000" r="1"/>',
+    '<S t="384000" d="192000" r="1"/>',
+  ]);
+  // Where a segment begins without a key frame, no set says that all do.
+  expect(manifest.match(/<AdaptationSet [^>]*>/g)?.map((set) => set.includes('startWithSAP="1"'))).toEqual([
+    true,
+    true,
+    false,
+    true,
+  ]);
+  t.spool.endRecording(id, 'deleted', t.clock.ms);
+  const final = recordingManifest(t.ledger.manifestOf(id, 'present')) ?? '';
+  validate(final);
+  expect(final).toContain('type="static"');
+  expect(final).toContain('mediaPresentationDuration="PT16S"');
+  expect(final).not.toMatch(/availabilityStartTime|minimumUpdatePeriod|timeShiftBufferDepth|UTCTiming/);
 });
 
 test('a finished presentation begins at 0 even when its first segment is missing', () => {

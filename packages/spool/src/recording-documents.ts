@@ -39,6 +39,10 @@ const chainHeads = ({ segments }: ManifestFacts): RecordDocument['chain_heads'] 
 
 const UPDATE_PERIOD_MS = 2_000;
 const BUFFER_MS = 2_000;
+// All of a recording can be played while it goes on, also when its manifest is not written for days: longer than any.
+const TIME_SHIFT_MS = 400 * 86_400_000;
+// The server that has the manifest tells the time, whichever it is, in the Date of its answer.
+const UTC_TIMING = { schemeIdUri: 'urn:mpeg:dash:utc:http-head:2014', value: encodeObjectName({ kind: 'manifest' }) };
 
 /** Frames per second as DASH writes them: a whole number where it is one but for the jitter of a live source. */
 const frameRateOf = (segments: readonly SegmentRow[], period: number): { frameRate?: string } => {
@@ -107,6 +111,8 @@ export const recordingManifest = (facts: ManifestFacts): string | null => {
       ? {
           availabilityStartTimeMs: Math.round(first.start_ms - mediaMsOf(first)),
           minimumUpdatePeriodMs: UPDATE_PERIOD_MS,
+          timeShiftBufferDepthMs: TIME_SHIFT_MS,
+          utcTiming: UTC_TIMING,
         }
       : { mediaPresentationDurationMs: endOfPeriods(periods) }),
     periods,

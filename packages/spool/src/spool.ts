@@ -43,7 +43,7 @@ export type LedgerReader = Pick<LedgerRows, 'rowsAfter' | 'recording' | 'inits' 
 export type Ledger = LedgerReader & ManifestLedger & UploadLedger & SegmentRemover;
 
 /** The spool as its one recorder has it. */
-export type Spool = LedgerReader & RecordingLedger;
+export type Spool = LedgerReader & RecordingLedger & Pick<ManifestLedger, 'recordingsPresent'>;
 
 const reader = (ledger: LedgerDatabase, rows: LedgerRows, dir: string) => ({
   dir,
@@ -70,9 +70,11 @@ export const openSpool = (dir: string, clock: Partial<SpoolClock> = {}): Spool =
     const ledger = openLedgerDatabase(join(dir, 'ledger.db'), clockOf(clock), true);
     syncDirectory(dir);
     const rows = ledgerRows(ledger);
+    const manifests = manifestLedger(ledger, rows);
     return {
       ...reader(ledger, rows, dir),
-      manifestOf: manifestLedger(ledger, rows).manifestOf,
+      manifestOf: manifests.manifestOf,
+      recordingsPresent: manifests.recordingsPresent,
       ...recordingLedger(ledger, rows, dir),
       [Symbol.dispose]: () => {
         ledger.close();

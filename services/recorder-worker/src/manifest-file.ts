@@ -1,18 +1,27 @@
 import { rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { encodeObjectName } from '@weir/contracts';
+import { syncDirectory } from '@weir/spool';
 
-/** Replaces a file by a whole new one: a reader sees the old or the new, never half of one. */
-export const replaceFile = async (path: string, text: string): Promise<void> => {
+/** Where the manifest of a recording's directory is. */
+export const manifestPath = (directory: string): string => join(directory, encodeObjectName({ kind: 'manifest' }));
+
+/**
+ * Replaces a file by a whole new one: a reader sees the old or the new, never half of one. What is not `durable` may
+ * be gone or empty after a power cut; the next one follows soon.
+ */
+export const replaceFile = async (path: string, text: string, durable: boolean): Promise<void> => {
   const temporary = `${path}.tmp`;
-  await writeFile(temporary, text);
+  await writeFile(temporary, text, { flush: durable });
   await rename(temporary, path);
+  if (durable) syncDirectory(dirname(path));
 };
 
 /** Keeps `manifest.mpd` of a recording's directory up to date without ever spending more than a share of the time on it. */
 export type ManifestFile = {
   /** The recording changed; the manifest follows soon, at once when it was cheap the last time. */
   changed(): void;
-  /** Writes it now and waits. */
+  /** Writes it now, for good, and waits. */
   finish(): Promise<void>;
   /** Forgets a change that was not written yet. */
   cancel(): void;
@@ -31,21 +40,21 @@ export const manifestFile = (
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let notBeforeMs = 0;
-  const write = async () => {
+  const write = async (durable: boolean) => {
     timer = undefined;
     const startedMs = monotonicMs();
     try {
       const text = build();
-      if (text !== null) await replaceFile(join(path, 'manifest.mpd'), text);
+      // What the disk takes is no time of ours.
+      notBeforeMs = monotonicMs() + (monotonicMs() - startedMs) * SHARE;
+      if (text !== null) await replaceFile(manifestPath(path), text, durable);
     } catch (error) {
       // It is derived from the ledger; the next segment makes it anew.
       failed(error);
     }
-    const nowMs = monotonicMs();
-    notBeforeMs = nowMs + (nowMs - startedMs) * SHARE;
   };
-  const queue = () => {
-    running = running.then(write);
+  const queue = (durable: boolean) => {
+    running = running.then(() => write(durable));
     return running;
   };
   const cancel = () => {
@@ -55,11 +64,11 @@ export const manifestFile = (
   return {
     cancel,
     changed: () => {
-      timer ??= setTimeout(() => void queue(), Math.max(0, notBeforeMs - monotonicMs()));
+      timer ??= setTimeout(() => void queue(false), Math.max(0, notBeforeMs - monotonicMs()));
     },
     finish: () => {
       cancel();
-      return queue();
+      return queue(true);
     },
   };
 };

@@ -143,6 +143,7 @@ export const runRecording = (
   const runSession = async (): Promise<SessionEnd> => {
     await deps.room(interrupt.signal);
     const recovered = await recover();
+    if (recovered.recording.lastNumber > 0) manifest.changed();
     session = openRecordingSession(
       { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed() },
       { recovered, beginAt, absence, settled },

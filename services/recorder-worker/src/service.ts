@@ -24,6 +24,7 @@ import { openControlConnection } from './control-connection.ts';
 import { type FreeBytes, freeBytesOf, watchDiskSpace } from './disk-space.ts';
 import { answerLedgerRequest } from './ledger-requests.ts';
 import { manifestFile } from './manifest-file.ts';
+import { repairManifests } from './manifest-repair.ts';
 import { recorderCounts, registerRecorderMetrics } from './recorder-metrics.ts';
 import type { RecordingSettings } from './recording-deps.ts';
 import { openRecordings } from './recordings.ts';
@@ -186,6 +187,10 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     await recordings[Symbol.asyncDispose]();
   }, 'recordings');
   recordings.takeUp();
+  const repair = repairManifests(spool, signal, (recording_id, reason) =>
+    log.warn({ recording_id, reason }, 'manifest not made anew'),
+  );
+  scope.defer(async () => void (await repair), 'manifests');
   http.addCheck('node', async () => (control.isOpen() ? 'ok' : { reason: `no control connection to ${address}` }));
   http.addCheck('disk', async () => (space.level() === 'full' ? { reason: 'free disk is below the reserve' } : 'ok'));
   return { port, spool: spool.spoolId };
