@@ -1,9 +1,15 @@
-/** Payloads of the codecs beside H264, with the headers that their RTP formats give them. */
+/** Frames, payloads and configuration records of the codecs. */
 import fc from 'fast-check';
+import { encodeObu } from '../packages/media/src/av1-obu.ts';
+import { packetizeAv1 } from '../packages/media/src/av1-packetizer.ts';
 import { encodeAv1C } from '../packages/media/src/av1-sequence.ts';
+import { packetizeH265 } from '../packages/media/src/h265-packetizer.ts';
 import { encodeHvcC } from '../packages/media/src/h265-parameter-sets.ts';
+import { encodeDOps } from '../packages/media/src/opus.ts';
 import { encodeVp9Configuration } from '../packages/media/src/vp9-configuration.ts';
 import { encodeSuperframeIndex } from '../packages/media/src/vp9-frame.ts';
+import { packetizeVp9 } from '../packages/media/src/vp9-packetizer.ts';
+import { avcC, h264Payloads } from './h264-inputs.ts';
 import { concat, hex } from './media-inputs.ts';
 
 type Payload = { payload: Uint8Array; marker: boolean };
@@ -155,3 +161,41 @@ export const av1TemporalUnit: fc.Arbitrary<Uint8Array> = fc
   .map(([sequence, frames]) =>
     concat(hex('1200'), sequence, ...frames.map((frame) => concat(Uint8Array.of(0x32, frame.length), frame))),
   );
+
+const most = fc.constantFrom(40, 200, 1200);
+const someOf = (frames: fc.Arbitrary<Payload[]>): fc.Arbitrary<Payload[]> =>
+  fc.array(frames, { minLength: 1, maxLength: 5 }).map((all) => all.flat());
+
+const h265Frames = fc
+  .tuple(fc.constantFrom(...h265SpsSamples), fc.constantFrom(1, 19), bytes(900), most)
+  .map(([sps, type, slice, size]) => {
+    const sets = type === 19 ? [h265Vps, sps, h265Pps] : [];
+    return packetizeH265([...sets, concat(Uint8Array.of(type << 1, 1, 0x80), slice)], size);
+  });
+const vp9Frames = fc
+  .tuple(fc.constantFrom(...vp9KeyFrames, hex('8600401c')), bytes(900), most, fc.nat(0x7fff))
+  .map(([head, body, size, pictureId]) => packetizeVp9(concat(head, body), size, pictureId));
+const av1Frames = fc
+  .tuple(fc.constantFrom(...av1Sequences), fc.boolean(), bytes(900), most)
+  .map(([sequence, key, body, size]) => {
+    const frame = encodeObu({ header: Uint8Array.of(6 << 3), payload: concat(Uint8Array.of(key ? 0x10 : 0x30), body) });
+    return packetizeAv1(key ? concat(sequence, frame) : frame, size);
+  });
+
+/** Payloads of some frames of each codec that is recorded, the last packet of each frame marked. */
+export const framesOf: Readonly<Record<string, fc.Arbitrary<Payload[]>>> = {
+  H264: h264Payloads,
+  H265: someOf(h265Frames),
+  VP9: someOf(vp9Frames),
+  AV1: someOf(av1Frames),
+  OPUS: packetsOf(bytes(20)),
+};
+
+/** Configuration records of each codec that is recorded. */
+export const recordsOf: Readonly<Record<string, fc.Arbitrary<Uint8Array>>> = {
+  H264: avcC,
+  H265: hvcC,
+  VP9: vp9Configuration,
+  AV1: av1Configuration,
+  OPUS: fc.constantFrom(encodeDOps(1), encodeDOps(2)),
+};

@@ -21,6 +21,7 @@ import { av1CodecString, decodeAv1C, parseAv1Sequence } from '../packages/media/
 import { decodeBase64 } from '../packages/media/src/base64.ts';
 import { readBoxes } from '../packages/media/src/box-reader.ts';
 import { decodeChainBox } from '../packages/media/src/chain-box.ts';
+import { type Codec, codecs } from '../packages/media/src/codecs.ts';
 import { h264Depacketizer } from '../packages/media/src/h264.ts';
 import { decodeAvcC, encodeAvcC, parseSps, spropH264Sets } from '../packages/media/src/h264-parameter-sets.ts';
 import { h265Depacketizer } from '../packages/media/src/h265.ts';
@@ -31,7 +32,7 @@ import {
   parseH265Sps,
   spropH265Sets,
 } from '../packages/media/src/h265-parameter-sets.ts';
-import { decodeInitSegment } from '../packages/media/src/init-segment.ts';
+import { decodeInitSegment, encodeInitSegment } from '../packages/media/src/init-segment.ts';
 import { keyFrameTest } from '../packages/media/src/key-frame.ts';
 import { decodeDOps, encodeDOps, opusDepacketizer, opusDuration } from '../packages/media/src/opus.ts';
 import { decodePart } from '../packages/media/src/part.ts';
@@ -64,10 +65,12 @@ import {
   av1Configuration,
   av1Payload,
   av1TemporalUnit,
+  framesOf,
   h265Payload,
   h265SpsSamples,
   hvcC,
   packetsOf,
+  recordsOf,
   vp8Payload,
   vp9Configuration,
   vp9Frame,
@@ -80,7 +83,6 @@ import { concat, hex, rtcpCompound, rtpPacket, travelling } from './media-inputs
 import { joinPackets, shuffled, splitPackets } from './packet-list.ts';
 import type { Parser } from './parser.ts';
 import { dtlsDatagram, srtcpPacket, srtpKeys, srtpPacket, stunMessage } from './peer-inputs.ts';
-import { recorded, recordingLives } from './recording-run.ts';
 import { jsonBytes, jsonOf, type ToldSchema, valuesOf } from './schema-values.ts';
 import { fragments, offers } from './sdp-inputs.ts';
 import { nodeFrames, recorderFrames } from './tap-inputs.ts';
@@ -151,7 +153,45 @@ const travelled = (payload: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> 
     shuffled(fc.tuple(...packets.map((packet) => travelling(fc.constant(packet))))),
   );
 
-const codecs: Parser[] = [
+/** What the table of codecs says of one: a depacketizer that goes on after a restart, and its record. */
+const codecRows = (name: string, codec: Codec): Parser[] => [
+  {
+    name: `resumed-depacketizer-${name.toLowerCase()}`,
+    covers: [],
+    inputs: fc
+      .tuple(recordsOf[name] ?? fc.constant(hex('')), framesOf[name] ?? fc.constant([]))
+      .map(([record, payloads]) =>
+        joinPackets([
+          record,
+          ...payloads.map(({ payload, marker }) => concat(hex(marker ? '010130' : '010000'), payload)),
+        ]),
+      ),
+    read: (bytes) => {
+      const [configuration = hex(''), ...packets] = splitPackets(bytes);
+      const { kind, clockRate } = codec;
+      const track = { kind, codec: name, clockRate, channels: 2, payloadType: 96, ssrc: 1 };
+      return depacketized(codec.depacketizer(track, { configuration }), joinPackets(packets));
+    },
+  },
+  {
+    name: `description-${name.toLowerCase()}`,
+    covers: [],
+    inputs: recordsOf[name] ?? fc.constant(hex('')),
+    worst: worst.configurationRecords,
+    read: (bytes) => {
+      const described = codec.describe(bytes);
+      if (described === null) return null;
+      const back = decodeInitSegment(encodeInitSegment(codec.kind, described, { spoolId: 's', recordingId: 'r' }));
+      if (back === null) throw new Error('what was described cannot be read back');
+      const { width = 1, height = 1 } = described;
+      if (Math.max(width, height) > 0xffff) throw new Error('a side that a sample entry has no room for');
+      return [described, back];
+    },
+  },
+];
+
+const codecParsers: Parser[] = [
+  ...Object.entries(codecs).flatMap(([name, codec]) => codecRows(name, codec)),
   {
     name: 'h264-depacketizer',
     covers: media('h264', 'h264Depacketizer'),
@@ -620,31 +660,21 @@ const names: Parser[] = [
   },
 ];
 
-const wholes: Parser[] = [
-  {
-    name: 'recording',
-    covers: [...media('recording', 'recordingCore'), ...media('track-receiver', 'trackReceiver')],
-    inputs: recordingLives,
-    read: recorded,
-    stepsPerByte: 200,
-  },
-];
-
 /** The table. */
 export const parsers: readonly Parser[] = [
   ...rtp,
-  ...codecs,
+  ...codecParsers,
   ...recordedFiles,
   ...peers,
   ...taps,
   ...messages,
   bodies,
   ...names,
-  ...wholes,
 ];
 
 /** Readers whose input is our own, or of somebody who may do everything anyway, with the reason. */
 export const notFromNetwork: Readonly<Record<string, string>> = {
+  'packages/rtc/src/socket-address.ts#decodeSocketAddress': 'what the kernel writes',
   'packages/media/src/unit-depacketizer.ts#unitDepacketizer': 'what the depacketizers of each codec are made with',
   'packages/media/src/box-reader.ts#readU32': 'four bytes at a place',
   'packages/media/src/bit-reader.ts#bitReader': 'what the readers of parameter sets are made with',

@@ -37,17 +37,15 @@ const pictures: fc.Arbitrary<Media[]> = fc
     payloads.map(({ payload, marker }) => ({ kind: 'video', payload, marker, ticks: marker ? ticks : 0, ssrc })),
   );
 const sounds: fc.Arbitrary<Media[]> = fc.array(
-  fc
-    .tuple(fc.constantFrom(0x78, 0xfc, 0x03), fc.uint8Array({ maxLength: 9 }))
-    .map(
-      ([toc, rest]): Media => ({
-        kind: 'audio',
-        payload: concat(Uint8Array.of(toc), rest),
-        marker: false,
-        ticks: 960,
-        ssrc: 2,
-      }),
-    ),
+  fc.tuple(fc.constantFrom(0x78, 0xfc, 0x03), fc.uint8Array({ maxLength: 9 })).map(
+    ([toc, rest]): Media => ({
+      kind: 'audio',
+      payload: concat(Uint8Array.of(toc), rest),
+      marker: false,
+      ticks: 960,
+      ssrc: 2,
+    }),
+  ),
   { maxLength: 10 },
 );
 

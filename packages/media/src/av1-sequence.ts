@@ -36,7 +36,8 @@ export const parseAv1Sequence = (payload: Uint8Array): Av1Sequence | null => {
   if (!reduced) skipTools(bits);
   bits.take(3);
   const colors = readColors(bits, profile);
-  if (bits.overrun() || profile > 2) return null;
+  // A sample entry has 16 bits for each side.
+  if (bits.overrun() || profile > 2 || width > 0xffff || height > 0xffff) return null;
   return { profile, level, tier, stillPicture, width, height, ...colors };
 };
 
