@@ -83,6 +83,7 @@ import { concat, hex, rtcpCompound, rtpPacket, travelling } from './media-inputs
 import { joinPackets, shuffled, splitPackets } from './packet-list.ts';
 import type { Parser } from './parser.ts';
 import { dtlsDatagram, srtcpPacket, srtpKeys, srtpPacket, stunMessage } from './peer-inputs.ts';
+import { recorded, recordingLives } from './recording-run.ts';
 import { jsonBytes, jsonOf, type ToldSchema, valuesOf } from './schema-values.ts';
 import { fragments, offers } from './sdp-inputs.ts';
 import { nodeFrames, recorderFrames } from './tap-inputs.ts';
@@ -660,6 +661,17 @@ const names: Parser[] = [
   },
 ];
 
+const wholes: Parser[] = [
+  {
+    name: 'recording',
+    covers: [],
+    inputs: recordingLives,
+    worst: [],
+    stepsPerByte: 200,
+    read: recorded,
+  },
+];
+
 /** The table. */
 export const parsers: readonly Parser[] = [
   ...rtp,
@@ -670,6 +682,7 @@ export const parsers: readonly Parser[] = [
   ...messages,
   bodies,
   ...names,
+  ...wholes,
 ];
 
 /** Readers whose input is our own, or of somebody who may do everything anyway, with the reason. */

@@ -1,6 +1,7 @@
 import type { TrackKind } from './codecs.ts';
 import type { SegmentTrack } from './recording-messages.ts';
 import type { ResumePoint } from './resume-point.ts';
+import { segmentAllowance } from './segment-allowance.ts';
 
 /**
  * A segment whose files may still grow. `startMs` is on the recording's timeline, `wallMs` the wall time there,
@@ -21,6 +22,8 @@ export type OpenSegment = {
 /** The open segments in order: the newest, and older ones that a late track has not left yet. */
 export type OpenSegments = {
   count: () => number;
+  /** Whether another segment may begin now (arrival clock): each costs files, syncs and a row, so there is an allowance. */
+  mayBegin: (nowMs: number) => boolean;
   newest: () => OpenSegment | null;
   oldest: () => OpenSegment | null;
   get: (number: number) => OpenSegment | null;
@@ -34,14 +37,17 @@ export type OpenSegments = {
 export const openSegments = (last: number, resumed: readonly OpenSegment[]): OpenSegments => {
   const open = [...resumed].sort((a, b) => a.number - b.number);
   let highest = Math.max(last, ...open.map((segment) => segment.number));
+  const allowance = segmentAllowance();
   return {
     count: () => open.length,
+    mayBegin: allowance.isLeft,
     newest: () => open[open.length - 1] ?? null,
     oldest: () => open[0] ?? null,
     get: (number) => open.find((segment) => segment.number === number) ?? null,
     after: (number) => open.find((segment) => segment.number > number) ?? null,
     begin: (start) => {
       highest++;
+      if (start.begunAtMs !== null) allowance.take(start.begunAtMs);
       const segment = {
         ...start,
         number: highest,

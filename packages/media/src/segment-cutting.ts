@@ -161,7 +161,14 @@ const writeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
   const newest = state.segments.newest();
   const mostMs = hasVideo(state) ? state.limits.noKeyFrameMs : state.limits.segmentMs;
   const periodDue = state.periodDue && !hasVideo(state);
-  if (newest === null || periodDue || timeMs - newest.startMs >= mostMs) beginSegment(state, lane, ticks);
+  const isFull = newest !== null && timeMs - newest.startMs >= mostMs;
+  if (newest === null || periodDue || isFull) {
+    if (state.segments.mayBegin(state.clock.nowMs())) beginSegment(state, lane, ticks);
+    else if (!isFull || periodDue) {
+      state.skippedUnits++;
+      return;
+    }
+  }
   const segment = segmentAt(state, lane, timeMs);
   if (segment !== null) writeUnit(state, lane, unit, ticks, segment);
 };

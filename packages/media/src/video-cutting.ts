@@ -13,7 +13,7 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
     state.periodDue = true;
   }
   timeline.follow(unit.timestamp, unit.arrivalMs);
-  if (hasVideo(state) ? !hasReferences(lane, unit) : !canBegin(lane, unit)) {
+  if (hasVideo(state) ? !hasReferences(lane, unit) : !canBegin(state, lane, unit)) {
     state.skippedUnits++;
     wantKeyFrame(state);
     return;
@@ -21,6 +21,11 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
   if (unit.key) state.requests.came();
   else if (unit.lossBefore) wantKeyFrame(state);
   if (unit.key && configure(lane, unit)) state.periodDue = true;
+  if (hasVideo(state) && unit.key && state.periodDue && !mayBegin(state)) {
+    breakVideo(state);
+    state.skippedUnits++;
+    return;
+  }
   const ticks = placeUnit(state, lane, unit);
   const written = lane.awaitsKey === null ? unit : { ...unit, lossBefore: true };
   lane.awaitsKey = null;
@@ -28,7 +33,7 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
   state.videoMs = ((lane.writer.end() - 1) * 1000) / lane.codec.clockRate;
 };
 
-/** The clock of the video jumped: what came before is closed, what comes begins a new period. */
+/** The clock of the video jumped, or its coding changes too often: what came before is closed, what comes begins a new period. */
 const breakVideo = (state: RecordingState): void => {
   closeAll(state);
   state.gap = { cause: 'packet_loss', fromMs: state.endWallMs };
@@ -45,8 +50,10 @@ const hasReferences = (lane: Lane, unit: AccessUnit): boolean => {
   return lane.awaitsKey === null;
 };
 
-const canBegin = (lane: Lane, unit: AccessUnit): boolean =>
-  unit.key && unit.configuration !== null && lane.codec.describe(unit.configuration) !== null;
+const canBegin = (state: RecordingState, lane: Lane, unit: AccessUnit): boolean =>
+  unit.key && unit.configuration !== null && lane.codec.describe(unit.configuration) !== null && mayBegin(state);
+
+const mayBegin = (state: RecordingState): boolean => state.segments.mayBegin(state.clock.nowMs());
 
 const segmentFor = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: number): OpenSegment => {
   const current = state.segments.get(lane.segment);
@@ -62,9 +69,10 @@ const segmentFor = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
     if (unit.key && full) begun.startMs = Math.min(begun.startMs, timeMs);
     return segmentAt(state, lane, timeMs) ?? current;
   }
-  if (opensPeriod || (unit.key && full)) return beginSegment(state, lane, ticks);
-  if (isOverdue(state, current, timeMs)) return beginSegment(state, lane, ticks);
-  if (full) wantKeyFrame(state);
+  if (opensPeriod) return beginSegment(state, lane, ticks);
+  const isDue = (unit.key && full) || isOverdue(state, current, timeMs);
+  if (isDue && mayBegin(state)) return beginSegment(state, lane, ticks);
+  if (full && !unit.key) wantKeyFrame(state);
   return current;
 };
 
