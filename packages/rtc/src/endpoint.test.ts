@@ -234,7 +234,8 @@ describe.each([true, false])('loss, native: %s', (native) => {
     lose = false;
     publisher.sendVideo(rtp(410, 0));
     await vi.waitFor(() => expect(new Set(received.video).size).toBe(411), { timeout: 5000 });
-    expect(node.publisher().stats().tracks.video?.nack?.recovered).toBeGreaterThanOrEqual(50);
+    // Some of the repeated ones are lost too, and a packet asked for twice counts once.
+    expect(node.publisher().stats().tracks.video?.nack?.recovered).toBeGreaterThanOrEqual(30);
   });
 });
 

@@ -1,6 +1,7 @@
 import { encodeJsonFrame, encodePacketFrame, type Publication, type TrackKind } from '@weir/contracts';
 import { type KeyFrameTest, keyFrameTest, parseRtp } from '@weir/media';
 import type { NodeClock } from './clock.ts';
+import { createFrameMemory } from './frame-memory.ts';
 import { createRing, type Ring, type RingBounds } from './ring.ts';
 
 /** Somebody on the tap who gets a stream as it comes, in tap frames. */
@@ -49,6 +50,7 @@ const keyFrameMarker = (test: KeyFrameTest | null) => {
 
 /** Opens the media of a stream without a publication. */
 export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: StreamMediaDeps): StreamMedia => {
+  const memory = createFrameMemory();
   const readers = new Set<Reader>();
   let publication: Publication | null = null;
   let isKeyed = false;
@@ -112,7 +114,7 @@ export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: Stream
       const ordinal = nextOrdinal;
       nextOrdinal += 1;
       if (ring === null && readers.size === 0) return;
-      const frame = encodePacketFrame(track, ordinal, clock.now(), bytes);
+      const frame = encodePacketFrame(track, ordinal, clock.now(), bytes, memory);
       ring?.packet(frame, !isReport && track === 'video' && marksKeyFrame(bytes), clock.monotonicMs());
       tell(frame, 'packet');
     },

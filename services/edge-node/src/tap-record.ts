@@ -1,19 +1,25 @@
 /** A record connection: replays what the ring holds from where the recorder stands, then sends what comes. */
 import { recorderSignal, type TapHello } from '@weir/contracts';
+import { joinFrames } from './frame-memory.ts';
+import type { Gathering } from './gathering.ts';
 import type { Cursor, Ring } from './ring.ts';
 import type { Stream } from './stream.ts';
 import type { TapConnection, TapHandlers } from './tap-connection.ts';
 
 /** Bytes a record connection may have queued; beyond, the recorder is fed from the ring when it has caught up. */
 export const MOST_QUEUED_BYTES = 1_048_576;
-// Frames that come within this time go to the recorder in one system call; it syncs once a second at best.
-const GATHER_MS = 40;
+/**
+ * Frames that come within this time go to the recorder in one system call, those of all streams in one turn of the event
+ * loop. It counts towards the second within which media are to be durable; the longest part is half of that.
+ */
+export const GATHER_MS = 100;
 
 type RecordHello = Extract<TapHello, { use: 'record' }>;
 
 /** What a record connection is told to do with its claim and counts. */
 export type RecordDeps = {
   epoch: string;
+  gathering: Gathering;
   heard(): boolean;
   released(): void;
   hole(packets: number): void;
@@ -27,28 +33,34 @@ export const replayStart = (ring: Ring, hello: RecordHello, epoch: string): Curs
 /** Makes a record connection's two halves: `handlers` for its connection, `start` once that is there. */
 export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, deps: RecordDeps) => {
   let connection: TapConnection | null = null;
-  let timer: NodeJS.Timeout | null = null;
   let reading: Disposable | null = null;
 
   const send = (to: TapConnection) => {
-    while (to.queuedBytes < MOST_QUEUED_BYTES) {
+    let frames: Uint8Array[] = [];
+    let bytes = to.queuedBytes;
+    const flush = () => {
+      for (const piece of joinFrames(frames)) to.sendFrame(piece);
+      frames = [];
+    };
+    while (bytes < MOST_QUEUED_BYTES) {
       const item = ring.take(cursor);
-      if (item === null) return;
-      if (item instanceof Uint8Array) to.sendFrame(item);
-      else {
-        deps.hole(item.to - item.from);
-        to.send({ kind: 'hole', ...item });
+      if (item === null) break;
+      if (item instanceof Uint8Array) {
+        frames.push(item);
+        bytes += item.length;
+        continue;
       }
+      flush();
+      deps.hole(item.to - item.from);
+      to.send({ kind: 'hole', ...item });
     }
+    flush();
   };
   const pump = () => {
-    timer = null;
     const to = connection;
     to?.batch(() => send(to));
   };
-  const wake = () => {
-    timer ??= setTimeout(pump, GATHER_MS);
-  };
+  const wake = () => deps.gathering.soon(pump);
   const handlers: TapHandlers = {
     frame(frame) {
       const parsed = frame.kind === 'json' ? recorderSignal.safeParse(frame.value) : null;
@@ -65,7 +77,7 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
     },
     drained: wake,
     closed() {
-      if (timer !== null) clearTimeout(timer);
+      deps.gathering.never(pump);
       reading?.[Symbol.dispose]();
       connection = null;
       deps.released();

@@ -3,12 +3,13 @@ import type { TapHello, TapRefusal } from '@weir/contracts';
 import type { Log } from '@weir/runtime';
 import type { Claim, Claims } from './claims.ts';
 import type { NodeClock } from './clock.ts';
+import { createGathering } from './gathering.ts';
 import type { Recorders } from './recorders.ts';
 import type { Recordings } from './recordings.ts';
 import type { Streams } from './streams.ts';
 import { createControl } from './tap-control.ts';
 import { createReadFeed } from './tap-read.ts';
-import { createRecordFeed, replayStart } from './tap-record.ts';
+import { createRecordFeed, GATHER_MS, replayStart } from './tap-record.ts';
 import { type Granted, openTapServer, type TapCounters, type TapServer } from './tap-server.ts';
 
 /** What was lost or refused on the tap since the start. */
@@ -55,6 +56,7 @@ export const openTap = async (deps: TapDeps) => {
     readersDropped: 0,
     claimsRefused: 0,
   };
+  const gathering = createGathering(GATHER_MS);
   const controls = new Set<ReturnType<typeof createControl>>();
   const malformed = () => {
     stats.malformed += 1;
@@ -106,6 +108,7 @@ export const openTap = async (deps: TapDeps) => {
     let claim: Claim | null = null;
     const feed = createRecordFeed(stream, ring, replayStart(ring, hello, epoch), {
       epoch,
+      gathering,
       malformed,
       heard: () => claim !== null && claims.heard(claim),
       released: () => {
@@ -167,7 +170,10 @@ export const openTap = async (deps: TapDeps) => {
     tick(): void {
       for (const one of controls) one.tick();
     },
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => {
+      gathering[Symbol.dispose]();
+      return server[Symbol.asyncDispose]();
+    },
   };
 };
 
