@@ -89,7 +89,16 @@ export const tapWelcome = z.discriminatedUnion('use', [
     node_id: id,
     alias: z.string(),
     epoch: id,
-    stopped: z.array(z.object({ stream: z.string(), recording_id: id })).max(4096),
+    stopped: z
+      .array(
+        z.object({
+          stream: z.string(),
+          recording_id: id,
+          /** Whether somebody stopped it, or another recorder has the stream. */
+          cause: z.enum(['deleted', 'superseded']).default('deleted'),
+        }),
+      )
+      .max(4096),
   }),
   z.object({
     use: z.literal('record'),

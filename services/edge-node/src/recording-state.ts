@@ -1,5 +1,5 @@
 /** What the node remembers of recordings, and the one place where a stream's recording changes. */
-import type { EventData, EventType, RecordingStarted } from '@weir/contracts';
+import type { EventData, EventType, RecordingStarted, RecordOrder } from '@weir/contracts';
 import { boundedMap } from './bounded-map.ts';
 import type { Claims } from './claims.ts';
 import type { NodeClock } from './clock.ts';
@@ -36,7 +36,7 @@ const facts = (stream: Stream, { recording_id, record_dir }: RecordingStarted) =
 /** Opens the states of a node's recordings. */
 export const createRecordingStates = (deps: RecordingsDeps) => {
   const { enabled, autoStreams, streams, recorders, claims, clock, emit, changed } = deps;
-  const over = boundedMap<string, true>(MOST_REMEMBERED);
+  const over = boundedMap<string, string>(MOST_REMEMBERED);
   const stops = boundedMap<string, number>(MOST_REMEMBERED);
 
   const isAutoName = (stream: string) => enabled && isAutoRecorded(autoStreams, stream);
@@ -68,7 +68,7 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
     }
   };
   const ended = (stream: Stream, { recording }: RunningRecording, cause: string) => {
-    over.set(recording.recording_id, true);
+    over.set(recording.recording_id, cause);
     emit('weir.recording.ended', { ...facts(stream, recording), cause });
   };
 
@@ -81,12 +81,16 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
     },
     /** True when the recording is known to have ended or to have been superseded. */
     isOver: (recordingId: string): boolean => over.has(recordingId),
+    /** Why an order of a ledger is over: its recording ended, or the stream was stopped later; null when it is not. */
+    overBy: ({ recording_id, stream, ordered_ms }: RecordOrder): 'deleted' | 'superseded' | null => {
+      const cause = over.get(recording_id);
+      if (cause === undefined) return (stops.get(stream) ?? 0) > ordered_ms ? 'deleted' : null;
+      return cause === 'superseded' ? cause : 'deleted';
+    },
     /** Notes the end of a recording, of whatever stream. */
-    noteOver: (recordingId: string): void => over.set(recordingId, true),
+    noteOver: (recordingId: string, cause: string): void => over.set(recordingId, cause),
     /** Notes that a stream's recording was stopped now: older orders for it are void. */
     noteStop: (stream: string): void => stops.set(stream, clock.now()),
-    /** True when the stream was stopped after that wall time. */
-    isStoppedSince: (stream: string, orderedMs: number): boolean => (stops.get(stream) ?? 0) > orderedMs,
     /** True while the recorder of that spool is heard of, for this stream. */
     isServed: (stream: Stream, spool: string): boolean =>
       recorders.bySpool(spool) !== undefined || claims.of(stream.name)?.spool === spool,

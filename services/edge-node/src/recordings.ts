@@ -14,6 +14,7 @@ import {
   type RecordingStarted,
   type RecordingSummary,
   type RecordOrder,
+  type TapWelcome,
 } from '@weir/contracts';
 import { WeirError, within } from '@weir/runtime';
 import { recordingFault } from './recordable.ts';
@@ -21,6 +22,9 @@ import type { Recorder } from './recorders.ts';
 import { createRecordingOffers, recorderAbsent } from './recording-offers.ts';
 import { createRecordingStates, type RecordingsDeps } from './recording-state.ts';
 import { publishedTracks, type Stream } from './stream.ts';
+
+/** An order that is over, and why. */
+type OverOrder = Extract<TapWelcome, { use: 'control' }>['stopped'][number];
 
 /** How long a caller waits for a recorder's word, in milliseconds. */
 export const RECORDER_ANSWER_MS = 2_000;
@@ -57,16 +61,17 @@ export const createRecordings = (deps: RecordingsDeps) => {
     throw new WeirError('codec_not_recordable', fault);
   };
 
-  /** Takes up an order of a recorder's ledger; false when it is over and the recorder must drop it. */
-  const takeUp = (recorder: Recorder, order: RecordOrder): boolean => {
+  /** Takes up an order of a recorder's ledger; why it is over, when it is and the recorder must drop it. */
+  const takeUp = (recorder: Recorder, order: RecordOrder): 'deleted' | 'superseded' | null => {
     const { recording_id, record, record_dir, ordered_ms } = order;
-    if (states.isOver(recording_id) || states.isStoppedSince(order.stream, ordered_ms)) return false;
+    const overBy = states.overBy(order);
+    if (overBy !== null) return overBy;
     const stream = streams.ensure(order.stream);
     const { recording: state } = stream;
     const { spool } = recorder.spool;
-    if (state.kind === 'starting') return state.before?.recording.recording_id === recording_id;
-    if (state.kind === 'recording' && state.recording.recording_id === recording_id) return true;
-    if (state.kind === 'recording' && (state.spool !== spool || state.recording.record > record)) return false;
+    if (state.kind === 'starting') return state.before?.recording.recording_id === recording_id ? null : 'superseded';
+    if (state.kind === 'recording' && state.recording.recording_id === recording_id) return null;
+    if (state.kind === 'recording' && (state.spool !== spool || state.recording.record > record)) return 'superseded';
     const recording = { recording_id, record, record_dir, start_ms: ordered_ms };
     states.set(stream, {
       kind: 'recording',
@@ -75,7 +80,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
       recording,
       unservedMs: null,
     });
-    return true;
+    return null;
   };
 
   return {
@@ -130,10 +135,11 @@ export const createRecordings = (deps: RecordingsDeps) => {
     },
 
     /** A recorder attached with what its ledger has ordered; tells the orders that are over. */
-    attached(recorder: Recorder, orders: readonly RecordOrder[]): { stream: string; recording_id: string }[] {
-      return orders
-        .filter((order) => isStreamName(order.stream) && !takeUp(recorder, order))
-        .map(({ stream, recording_id }) => ({ stream, recording_id }));
+    attached(recorder: Recorder, orders: readonly RecordOrder[]): OverOrder[] {
+      return orders.flatMap((order) => {
+        const cause = isStreamName(order.stream) ? takeUp(recorder, order) : null;
+        return cause === null ? [] : [{ stream: order.stream, recording_id: order.recording_id, cause }];
+      });
     },
 
     /** Why a record connection may not have the stream; null when it may try to claim it. */
@@ -156,7 +162,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
     told(recorder: Recorder, message: RecorderMessage): void {
       if (message.kind === 'ended') {
         const found = states.running(message.stream, message.recording_id);
-        if (found === null) states.noteOver(message.recording_id);
+        if (found === null) states.noteOver(message.recording_id, message.cause);
         else states.finish(found.stream, found.state, message.cause);
       } else if (message.kind === 'rotated') {
         const stream = streams.get(message.stream);

@@ -7,8 +7,9 @@ import type { TapConnection, TapHandlers } from './tap-connection.ts';
 
 const MOST_PENDING = 1_024;
 const MOST_QUEUED_BYTES = 8 * 1024 * 1024;
-const PING_AFTER_MS = 5_000;
-const SILENT_AFTER_MS = 15_000;
+const PING_AFTER_MS = 2_000;
+// With the time that a recorder has to come back this must stay well below the ring's: another one takes over from it.
+const SILENT_AFTER_MS = 6_000;
 
 type ControlHello = Extract<TapHello, { use: 'control' }>;
 

@@ -121,7 +121,7 @@ describe('orders', () => {
     const order = { ...started, ordered_ms: started.start_ms, stream: 'cam-1' };
     const back = await attachRecorder(tap.tap.port, { orders: [order] });
     expect(back.control.answer).toMatchObject({
-      stopped: [{ stream: 'cam-1', recording_id: started.recording_id }],
+      stopped: [{ stream: 'cam-1', recording_id: started.recording_id, cause: 'superseded' }],
     });
   });
 });

@@ -1,5 +1,11 @@
 /** The recordings of a recorder: it takes what the node offers, stops what the node stops, and says how each ended. */
-import { type NodeCommand, pathFault, type RecorderMessage, type RecordingStarted } from '@weir/contracts';
+import {
+  type NodeCommand,
+  pathFault,
+  type RecorderMessage,
+  type RecordingStarted,
+  type TapWelcome,
+} from '@weir/contracts';
 import { oneLine } from '@weir/runtime';
 import { isSpoolError } from '@weir/spool';
 import type { Absence } from './recording-absence.ts';
@@ -27,8 +33,8 @@ export type Recordings = AsyncDisposable & {
   attached(node: AttachedNode): void;
   offer(offer: Offer): RecorderMessage;
   stop(stop: Stop): Promise<RecorderMessage>;
-  /** Ends what the node says was stopped while we were away. */
-  drop(stopped: readonly { stream: string; recording_id: string }[]): void;
+  /** Ends what the node says was stopped, or superseded, while we were away. */
+  drop(stopped: Extract<TapWelcome, { use: 'control' }>['stopped']): void;
   /** The disk is full: everything waits. */
   pause(): void;
   /** How the disposal leaves recordings: ended, or open to be continued. */
@@ -143,9 +149,9 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
       return summary === null ? { kind: 'not_recording', id } : { kind: 'stopped', id, summary };
     },
     drop: (stopped) => {
-      for (const { stream, recording_id } of stopped) {
+      for (const { stream, recording_id, cause } of stopped) {
         const run = runs.get(stream);
-        if (run?.recordingId === recording_id) run.end('deleted').catch(() => undefined);
+        if (run?.recordingId === recording_id) run.end(cause).catch(() => undefined);
       }
     },
     pause: () => {
