@@ -146,7 +146,14 @@ export const nodeCommand = z.discriminatedUnion('kind', [
     cause: z.enum(['auto', 'api']),
     base_dir: z.string().nullable(),
   }),
-  z.object({ kind: z.literal('stop'), id, stream: z.string(), recording_id: id }),
+  z.object({
+    kind: z.literal('stop'),
+    id,
+    stream: z.string(),
+    recording_id: id,
+    /** Where the stream stood at the stop: what came before it is recorded. Absent: at once. */
+    until: z.object({ epoch: id, ordinal }).optional(),
+  }),
   z.object({ kind: z.literal('request'), id, path: z.string(), body: z.unknown() }),
 ]);
 

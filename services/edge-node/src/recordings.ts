@@ -123,7 +123,8 @@ export const createRecordings = (deps: RecordingsDeps) => {
       const wasHeld = stream.isHeld;
       stream.isHeld = stream.publisher.kind !== 'none';
       const { recording_id } = state.recording;
-      const answer = await recorder.ask({ kind: 'stop', stream: name, recording_id }, RECORDER_ANSWER_MS);
+      const until = { epoch: stream.media.epoch, ordinal: stream.media.nextOrdinal };
+      const answer = await recorder.ask({ kind: 'stop', stream: name, recording_id, until }, RECORDER_ANSWER_MS);
       if (answer?.kind !== 'stopped' && answer?.kind !== 'not_recording') {
         stream.isHeld = wasHeld;
         throw recorderAbsent(`the recorder did not confirm within ${RECORDER_ANSWER_MS} ms: nothing was changed`);

@@ -13,6 +13,7 @@ export type StreamMediaDeps = { epoch: string; startOrdinal: number; bounds: Rin
 /** What of the media of a stream the tap can have: the publication, its packets as frames, and the ring of those kept. */
 export type StreamMedia = {
   readonly publication: Publication | null;
+  readonly epoch: string;
   readonly nextOrdinal: number;
   readonly ring: Ring | null;
   readonly packets: number;
@@ -73,6 +74,7 @@ export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: Stream
   };
 
   return {
+    epoch,
     get publication() {
       return publication;
     },

@@ -173,8 +173,9 @@ describe('start and stop by the API', () => {
   test('stop tells the summary, and needs the word of the recorder', async () => {
     await using tap = await openTestTap();
     const { recorder, id } = await recorded(tap);
+    const until = { epoch: tap.core.epoch, ordinal: tap.core.streams.get('cam-1')?.media.nextOrdinal };
     expect(await tap.core.recordings.stop('cam-1')).toMatchObject({ ...id, segments: 2 });
-    expect(recorder.commands.at(-1)).toMatchObject({ kind: 'stop', stream: 'cam-1', ...id });
+    expect(recorder.commands.at(-1)).toMatchObject({ kind: 'stop', stream: 'cam-1', ...id, until });
     expect(stateOf(tap, 'cam-1')?.kind).toBe('idle');
     await expect(tap.core.recordings.stop('cam-1')).rejects.toMatchObject({ code: 'not_recording', status: 404 });
   });

@@ -76,7 +76,10 @@ test('a recorder process killed four times at any instant goes on in the same di
     await live;
     await tap.until(() => isDurable(tap));
     const id = readLedger(spool)[0]?.recording.recording_id ?? '';
-    expect(await tap.ask({ kind: 'stop', stream: 'cam-1', recording_id: id })).toMatchObject({ kind: 'stopped' });
+    const until = { epoch: tap.epoch, ordinal: 100 + packets.length };
+    expect(await tap.ask({ kind: 'stop', stream: 'cam-1', recording_id: id, until })).toMatchObject({
+      kind: 'stopped',
+    });
   } finally {
     await child.stop();
   }
@@ -86,6 +89,29 @@ test('a recorder process killed four times at any instant goes on in the same di
   expect(found[0]?.segments.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
   expectEveryFrameOnce(directory.path, found[0]?.path ?? '');
 }, 60_000);
+
+test('a stop records what the node had taken in before it, be it still on its way', async () => {
+  using directory = temporaryDirectory('recorder-stop');
+  await using tap = await startTapServer(TOKEN);
+  const recorder = await startRecorder(tap, directory.path);
+  try {
+    const clip = publishClip(tap, Date.now() - 10_000);
+    await tap.ask(offer);
+    clip.send(between(0, 3000));
+    await tap.until(() => readLedger(directory.path)[0]?.segments.length === 1);
+    const id = readLedger(directory.path)[0]?.recording.recording_id ?? '';
+    clip.send(between(3000, END_MS));
+    const until = { epoch: tap.epoch, ordinal: 100 + packets.length };
+    expect(await tap.ask({ kind: 'stop', stream: 'cam-1', recording_id: id, until })).toMatchObject({
+      kind: 'stopped',
+    });
+  } finally {
+    await recorder.stop();
+  }
+  const [found] = readLedger(directory.path);
+  expect(found?.recording).toMatchObject({ status: 'ended', end_cause: 'deleted' });
+  expectEveryFrameOnce(directory.path, found?.path ?? '');
+});
 
 test('a recording rotates at a key frame without losing or repeating a frame of video', async () => {
   using directory = temporaryDirectory('recorder-rotate');

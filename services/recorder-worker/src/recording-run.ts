@@ -23,7 +23,7 @@ export type RunDeps = RecorderDeps & {
 };
 
 /** What is asked of a run from outside. */
-type Wish = { kind: 'end'; cause: EndCause } | { kind: 'suspend' };
+type Wish = { kind: 'end'; cause: EndCause; until: RingPlace | null } | { kind: 'suspend' };
 
 /** See the top of this file. */
 export type RecordingRun = {
@@ -34,7 +34,8 @@ export type RecordingRun = {
   done: Promise<RecordingSummary | null>;
   tick(): void;
   heartbeat(): void;
-  end(cause: EndCause): Promise<RecordingSummary | null>;
+  /** Ends the recording, at once or when all before `until` was taken in. */
+  end(cause: EndCause, until?: RingPlace | null): Promise<RecordingSummary | null>;
   suspend(): Promise<void>;
   /** The disk is full: writes what there is and waits for room. */
   pause(): void;
@@ -155,7 +156,7 @@ export const runRecording = (
   };
 
   const applyWish = () => {
-    if (wish?.kind === 'end') session?.finish(wish.cause);
+    if (wish?.kind === 'end') session?.finish(wish.cause, wish.until);
     else if (wish?.kind === 'suspend') session?.suspend();
   };
 
@@ -205,8 +206,8 @@ export const runRecording = (
     done,
     tick: () => session?.tick(),
     heartbeat: () => session?.heartbeat(),
-    end: (cause) => {
-      ask({ kind: 'end', cause });
+    end: (cause, until = null) => {
+      ask({ kind: 'end', cause, until });
       return done;
     },
     suspend: async () => {

@@ -41,8 +41,11 @@ export type RecordingSession = {
   /** Lets time pass: called several times a second. */
   tick(): void;
   heartbeat(): void;
-  /** Gives out what is in hand, closes the segment, and ends. */
-  finish(cause: EndCause): void;
+  /**
+   * Gives out what is in hand, closes the segment, and ends: at once, or when all before `until` was taken in. What
+   * does not come within some seconds is not waited for.
+   */
+  finish(cause: EndCause, until?: RingPlace | null): void;
   /** Makes durable what there is and leaves the recording open. */
   suspend(): void;
   /** Ends at once: the disk has no room. */
@@ -53,6 +56,9 @@ export type RecordingSession = {
 
 // A node that restarts needs some seconds; its publishers return within them.
 const LEAST_ABSENCE_MS = 30_000;
+
+// A replay of all that a ring may hold takes less.
+const MOST_FINISH_MS = 10_000;
 
 type Core = ReturnType<typeof recordingCore>;
 
@@ -84,6 +90,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
   const carryCounters = counterCarrier(core, counts);
   let durableAtMs = deps.monotonicMs();
   let isFirstWelcome = true;
+  let ending: { cause: EndCause; until: RingPlace; latestMs: number } | null = null;
   let isOver = false;
   let failed: Extract<SessionEnd, { kind: 'disk' }> | null = null;
 
@@ -138,6 +145,18 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     over({ kind: 'ended', cause });
   });
 
+  /** Ends a recording that was asked to, once it has what it was to wait for. */
+  const settleEnding = (): void => {
+    if (ending === null) return;
+    if (feed.hasReached(ending.until) || deps.monotonicMs() >= ending.latestMs) finish(ending.cause);
+  };
+
+  const finishAt = (cause: EndCause, until: RingPlace | null = null): void => {
+    if (until === null) finish(cause);
+    else ending ??= { cause, until, latestMs: deps.monotonicMs() + MOST_FINISH_MS };
+    settleEnding();
+  };
+
   const frame = (input: RecordFrame): void => {
     if (input.kind === 'superseded') {
       log.warn({ generation: input.generation }, 'superseded by another recorder');
@@ -189,6 +208,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
 
   const frames = guarded((some: readonly RecordFrame[]): void => {
     for (const each of some) if (!isOver) frame(each);
+    settleEnding();
   });
   const connection = openRecordConnection(deps.address, { hello, opened, frames, lost, ready: sink.drained }, log);
 
@@ -202,6 +222,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
       const patienceMs = feed.isConnected ? settings.reconnectMs : Math.max(settings.reconnectMs, LEAST_ABSENCE_MS);
       const absentMs = feed.absentMs(nowMs);
       if (absentMs !== null && absentMs >= patienceMs) finish('no_publisher');
+      settleEnding();
     }),
     heartbeat: () => {
       if (isOver || !feed.isConnected) return;
@@ -209,7 +230,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
       const durable_ordinal = Math.min(durableOrdinal(points), sink.holdFrom() ?? Number.POSITIVE_INFINITY);
       connection.send({ kind: 'heartbeat', durable_ordinal, resume: [...points] });
     },
-    finish,
+    finish: finishAt,
     suspend: guarded(() => {
       if (isOver) return;
       take(core.step({ kind: 'flush' }));

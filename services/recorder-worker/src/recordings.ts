@@ -142,10 +142,10 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
         return { kind: 'declined', id, ...declineOf(error) };
       }
     },
-    stop: async ({ id, stream, recording_id }) => {
+    stop: async ({ id, stream, recording_id, until }) => {
       const run = runs.get(stream);
       if (run === undefined || run.recordingId !== recording_id) return { kind: 'not_recording', id };
-      const summary = await run.end('deleted');
+      const summary = await run.end('deleted', until ?? null);
       return summary === null ? { kind: 'not_recording', id } : { kind: 'stopped', id, summary };
     },
     drop: (stopped) => {

@@ -20,6 +20,8 @@ export type RingFeed = {
   /** A claim was granted; tells whether the ring still has all from our place on. */
   welcomed(welcome: Welcome): { isWhole: boolean; missed: number };
   lost(nowMs: number): void;
+  /** Whether all before this place was taken in. */
+  hasReached(place: RingPlace): boolean;
   inputs(frame: Exclude<RecordFrame, { kind: 'superseded' }>, nowMs: number): RecordingInput[];
   /** Monotonic milliseconds without a publisher; null while there is one. */
   absentMs(nowMs: number): number | null;
@@ -75,6 +77,7 @@ export const ringFeed = (start: RingPlace | null, nowMs: number): RingFeed => {
       isConnected = false;
       absentSinceMs ??= atMs;
     },
+    hasReached: ({ epoch, ordinal }) => place?.epoch === epoch && place.ordinal >= ordinal,
     inputs: (frame, atMs) => {
       if (frame.kind !== 'packet') return signal(frame, atMs);
       reach(frame.ordinal + 1);
