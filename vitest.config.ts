@@ -14,8 +14,18 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test-e2e/**/*.test.ts'],
+          include: ['test-e2e/*.test.ts'],
           testTimeout: 180_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          // Minutes long, at random moments: not part of `npm test`.
+          name: 'faults',
+          include: ['test-e2e/faults/*.test.ts'],
+          testTimeout: 600_000,
           hookTimeout: 120_000,
           fileParallelism: false,
         },

@@ -1,33 +1,54 @@
 /** The journey of the command line: `weir publish --test-pattern`, and every frame of it in the bucket. */
-import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { readFrameNumbers } from '@weir/testkit';
 import { expect } from 'vitest';
 import { decodes, download, endedRecording, probe, validateManifest } from './recordings.ts';
-import { callApi, type Installation } from './weir-process.ts';
+import { callApi, type Installation, startWeir } from './weir-process.ts';
 
-const run = promisify(execFile);
-const cli = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+/** Where a publication goes: a node or a gateway, with the API token of its data directory where there is one. */
+export type PublishTarget = { url: string; directory?: string };
 
-/** Publishes the test pattern for some seconds; returns how many frames were sent. */
-export const publishPattern = async (weir: Installation, stream: string, seconds: number): Promise<number> => {
-  const { stderr } = await run(process.execPath, [
-    cli,
+/** What `weir publish` told at its end. */
+export type SentFrames = { frames: number; unsent: number; reconnections: number };
+
+/** A publication that runs. */
+export type SentPattern = {
+  /** Resolves at its end; rejects when it failed. */
+  done: Promise<SentFrames>;
+  /** Ctrl-C: what is in hand is sent, the session is deleted. */
+  interrupt(): void;
+};
+
+const readSummary = (output: string): SentFrames => {
+  const line = output.split('\n').findLast((one) => one.startsWith('weir publish: sent')) ?? '';
+  const count = (pattern: RegExp) => Number(pattern.exec(line)?.[1] ?? 0);
+  const frames = count(/(\d+) video frames,/);
+  if (!(frames > 0)) throw new Error(`weir publish told no frames:\n${output}`);
+  return { frames, unsent: count(/(\d+) video frames not sent/), reconnections: count(/(\d+) reconnections/) };
+};
+
+/** Starts publishing the test pattern. */
+export const startPattern = ({ url, directory }: PublishTarget, stream: string, seconds: number): SentPattern => {
+  const publisher = startWeir(directory ?? tmpdir(), [
     'publish',
     '--test-pattern',
     `--stream=${stream}`,
-    `--url=${weir.url}/whip/${stream}`,
-    `--token-file=${join(weir.directory, 'data/secrets/api-token')}`,
+    `--url=${url}/whip/${stream}`,
+    ...(directory === undefined ? [] : [`--token-file=${join(directory, 'data/secrets/api-token')}`]),
     `--duration=${seconds}`,
   ]);
-  const frames = Number(
-    /(\d+) (?:video )?frames/.exec(stderr.split('\n').findLast((line) => /frames/.test(line)) ?? '')?.[1],
-  );
-  if (!(frames > 0)) throw new Error(`weir publish told no frames:\n${stderr}`);
-  return frames;
+  const done = publisher.ended.then((code) => {
+    if (code !== 0) throw new Error(`weir publish ended with ${code}:\n${publisher.output()}`);
+    return readSummary(publisher.output());
+  });
+  done.catch(() => undefined);
+  return { done, interrupt: () => void publisher.child.kill('SIGINT') };
 };
+
+/** Publishes the test pattern for some seconds; returns how many frames were sent. */
+export const publishPattern = async (weir: Installation, stream: string, seconds: number): Promise<number> =>
+  (await startPattern(weir, stream, seconds).done).frames;
 
 /** Ends the recording of a stream, as an operator does. */
 export const stopRecording = (weir: Installation, stream: string): Promise<unknown> =>

@@ -13,6 +13,8 @@ const cli = join(root, 'packages/cli/src/main.ts');
 export type WeirProcess = AsyncDisposable & {
   readonly child: ChildProcess;
   readonly output: () => string;
+  /** The exit code, or null when a signal ended it. */
+  readonly ended: Promise<number | null>;
   /** Resolves once the output has a line that matches; rejects when the process ends before. */
   printed(pattern: RegExp): Promise<RegExpExecArray>;
   /** Sends a signal and waits for the end; the exit code, or null when a signal ended it. */
@@ -59,7 +61,14 @@ export const startWeir = (cwd: string, args: readonly string[], env: Record<stri
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     return exited;
   };
-  return { child, output: () => text, printed, end, [Symbol.asyncDispose]: async () => void (await end('SIGTERM')) };
+  return {
+    child,
+    output: () => text,
+    ended: exited,
+    printed,
+    end,
+    [Symbol.asyncDispose]: async () => void (await end('SIGTERM')),
+  };
 };
 
 /** Free ports for everything that listens. */

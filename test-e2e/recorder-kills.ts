@@ -1,0 +1,75 @@
+/** A recorder that is killed again and again, at moments that a seed chooses, while it records. */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { requireProgram, temporaryDirectory } from '@weir/testkit';
+import { expect } from 'vitest';
+import { recordingsOf } from './recordings.ts';
+import { spoolRecordings, untrueRows } from './spool-media.ts';
+import { expectEveryFrame, startPattern, stopRecording } from './test-pattern.ts';
+import { eventually, startWeirUp } from './weir-process.ts';
+
+const recorderPid = (supervisor: number): number | null => {
+  const lines = execFileSync(requireProgram('ps'), ['-o', 'pid=,args=', '--ppid', String(supervisor)], {
+    encoding: 'utf8',
+  }).split('\n');
+  const line = lines.find((one) => one.includes('recorder-worker'));
+  return line === undefined ? null : Number(line.trim().split(' ')[0]);
+};
+
+/** Numbers in [0, 1) that a seed determines (mulberry32). */
+const seeded = (seed: number) => {
+  let state = seed >>> 0;
+  return (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+};
+
+/** How often, in how long a recording, and by which seed. */
+export type Kills = { kills: number; seconds: number; seed: number };
+
+/**
+ * Runs `weir up`, publishes the test pattern, kills the recorder, and shows that bucket and index have every frame
+ * once, in one recording without a gap. The supervisor alone starts it again, with its growing delays: a moment that
+ * comes while there is no recorder waits for the next one, so that each kill hits one, be it only just starting.
+ */
+export const surviveKills = async ({ kills, seconds, seed }: Kills): Promise<void> => {
+  using directory = temporaryDirectory('recorder-kills');
+  await using weir = await startWeirUp(directory.path);
+  const supervisor = weir.child.pid ?? 0;
+  const random = seeded(seed);
+  const moments = Array.from({ length: kills }, () => random() * (seconds - 3) * 1000).sort((a, b) => a - b);
+  const publication = startPattern(weir, 'killed', seconds);
+  await eventually(async () => (await recordingsOf(weir, 'killed').catch(() => [])).length > 0, 50);
+  const startedMs = performance.now();
+  const killed: number[] = [];
+  for (const moment of moments) {
+    const waitMs = moment - (performance.now() - startedMs);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, waitMs)));
+    const pid = await eventually(async () => {
+      const found = recorderPid(supervisor);
+      return found !== null && found !== killed.at(-1) ? found : null;
+    }, 20);
+    process.kill(pid, 'SIGKILL');
+    killed.push(pid);
+  }
+  const { frames } = await publication.done;
+  expect(new Set(killed).size).toBe(kills);
+  expect(frames).toBe(seconds * 30);
+  await eventually(
+    () =>
+      stopRecording(weir, 'killed').then(
+        () => true,
+        () => false,
+      ),
+    100,
+  );
+  await expectEveryFrame(weir, 'killed', frames);
+  const found = await recordingsOf(weir, 'killed');
+  expect(found).toHaveLength(1);
+  const [recording] = spoolRecordings(join(directory.path, 'data/spool'), 'killed');
+  expect(recording?.gaps).toEqual([]);
+  expect(recording === undefined ? null : untrueRows(recording)).toEqual([]);
+};
