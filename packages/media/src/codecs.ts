@@ -64,6 +64,15 @@ export type Codec = {
   configurationIn: (sampleEntry: Uint8Array) => Uint8Array | null;
 };
 
+/** NAL units out of decoding order, or over several streams, would have to be put in order first (RFC 7798 §7.1). */
+const h265Refusal = ({ fmtp = '' }: PublishedTrack): string | null => {
+  const mode = fmtpValue(fmtp, 'tx-mode') ?? 'SRST';
+  if (mode !== 'SRST') return `H265 over several RTP streams (tx-mode ${mode}) cannot be recorded`;
+  return Number(fmtpValue(fmtp, 'sprop-max-don-diff') ?? 0) > 0
+    ? 'H265 out of decoding order (sprop-max-don-diff above 0) cannot be recorded'
+    : null;
+};
+
 /** What a video track's init segment says. */
 const describeVideo = (
   codec: string,
@@ -92,6 +101,10 @@ export const codecs: Readonly<Record<string, Codec>> = {
     ...videoCodec,
     sampleEntryType: 'avc1',
     toleratesLoss: true,
+    refusal: ({ fmtp = '' }) =>
+      fmtpValue(fmtp, 'packetization-mode') === '2'
+        ? 'H264 out of decoding order (packetization-mode 2) cannot be recorded'
+        : null,
     depacketizer: (track, resumed) =>
       h264Depacketizer(
         resumed === null || resumed.configuration === null
@@ -115,10 +128,7 @@ export const codecs: Readonly<Record<string, Codec>> = {
           ? { parameterSets: spropH265Sets(track.fmtp ?? ''), intact: resumed !== null }
           : { parameterSets: decodeHvcC(resumed.configuration), intact: true },
       ),
-    refusal: ({ fmtp = '' }) =>
-      Number(fmtpValue(fmtp, 'sprop-max-don-diff') ?? 0) > 0
-        ? 'NAL units out of decoding order (sprop-max-don-diff above 0) cannot be recorded'
-        : null,
+    refusal: h265Refusal,
     describe: (configuration) => {
       const sps = decodeHvcC(configuration)?.sps[0];
       const picture = sps === undefined ? null : parseH265Sps(sps);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { concatBytes } from './boxes.ts';
 import { codecs } from './codecs.ts';
 import {
   type CodedVideo,
@@ -13,8 +14,10 @@ import {
 } from './coded-video.fixture.ts';
 import { decodeInitSegment } from './init-segment.ts';
 import { keyFrameTest } from './key-frame.ts';
+import { scanSegment } from './part-scan.ts';
 import { joined, of, type PacketInput, probe, record, removeFiles, segmentNumbers } from './recording.fixture.ts';
 import type { RecordingInput } from './recording-messages.ts';
+import { resumeFromFiles } from './recording-resume.ts';
 import { parseRtp } from './rtp.ts';
 
 afterAll(() => {
@@ -132,6 +135,34 @@ describe.each([
     const read = decodeInitSegment(init!.bytes)!;
     const { sampleEntry: _, ...described } = codecs[codec]!.describe(read.configuration)!;
     expect(read).toMatchObject({ ...described, track: 'video', width: 320, height: 240, codec: init!.codec });
+  });
+
+  /** What a recorder does that was killed behind these packets: cuts its last file, and reads on from its resume point. */
+  const recordOver = (all: PacketInput[], dies: number) => {
+    const before = record([publish, ...all.slice(0, dies)], limits);
+    const { files } = before;
+    const segment = segmentNumbers(files, 'video').at(-1)!;
+    const scan = scanSegment(concatBytes(files.get(`video_seg_${segment}`)!));
+    const final = of(before.outputs, 'segment-closed').some((closed) => closed.segment === segment);
+    const init = concatBytes(files.get('video_init_1')!);
+    const resume = resumeFromFiles([{ track: 'video', segment, scan, init, final }], segment, 1);
+    const replayed = all.filter(({ ordinal }) => ordinal >= resume!.tracks[0]!.point.ordinal);
+    const after = record([publish, ...replayed, finish], { ...limits, resume }, files);
+    expect(of(after.outputs, 'init')).toEqual([]);
+    return joined(files, 'video');
+  };
+
+  test('a recorder that is killed goes on in its files with the configuration of the init segment', () => {
+    const deaths = [31, 48, 75].map((frame) => packets.findIndex((packet) => frameOf(packet) === frame) + 1);
+    for (const dies of deaths) expect(picturesOf(recordOver(packets, dies))).toEqual(pictures);
+  });
+
+  test('a recorder that is killed behind a loss still waits for the key frame where its codec must', () => {
+    const lost = packets.findIndex((packet) => frameOf(packet) === 36);
+    const rest = packets.filter((_, index) => index !== lost);
+    const dies = rest.findIndex((packet) => frameOf(packet) === 48);
+    const whole = record([publish, ...rest, finish], limits);
+    expect(probe(recordOver(rest, dies)).times).toEqual(probe(joined(whole.files, 'video')).times);
   });
 
   test('the packet with which a key frame begins is told from all others', () => {
