@@ -79,6 +79,7 @@ import {
 import { depacketized } from './depacketizing.ts';
 import * as files from './file-inputs.ts';
 import { annexB, avcC, h264Payload, h264Payloads, spsSamples } from './h264-inputs.ts';
+import { takenIn, visits, worstVisits } from './ingest-run.ts';
 import { concat, hex, rtcpCompound, rtpPacket, travelling } from './media-inputs.ts';
 import { joinPackets, shuffled, splitPackets } from './packet-list.ts';
 import type { Parser } from './parser.ts';
@@ -666,9 +667,16 @@ const wholes: Parser[] = [
     name: 'recording',
     covers: [],
     inputs: recordingLives,
-    worst: [],
-    stepsPerByte: 200,
+    stepsPerByte: 60,
     read: recorded,
+  },
+  {
+    name: 'ingest',
+    covers: [],
+    inputs: visits,
+    worst: worstVisits,
+    stepsPerByte: 100,
+    read: takenIn,
   },
 ];
 
