@@ -15,7 +15,19 @@ import {
 import { decodeInitSegment } from './init-segment.ts';
 import { keyFrameTest } from './key-frame.ts';
 import { scanSegment } from './part-scan.ts';
-import { joined, of, type PacketInput, probe, record, removeFiles, segmentNumbers } from './recording.fixture.ts';
+import {
+  joined,
+  makeSound,
+  numbered,
+  of,
+  type PacketInput,
+  probe,
+  publicationOf,
+  record,
+  removeFiles,
+  segmentNumbers,
+  streamOf,
+} from './recording.fixture.ts';
 import type { RecordingInput } from './recording-messages.ts';
 import { resumeFromFiles } from './recording-resume.ts';
 import { parseRtp } from './rtp.ts';
@@ -174,4 +186,23 @@ describe.each([
       for (const packet of first) if (codec !== 'H264' && codec !== 'H265') expect(begins).toContain(packet);
     }
   });
+});
+
+test('while a picture waits for a key frame, its resume point stays before the loss, though its segment was closed', () => {
+  const { frames } = makeCoded('VP9', { gop: 90 });
+  const video = packetsOf('VP9', frames);
+  const sound = streamOf({ audio: makeSound().slice(0, 150) });
+  const indexOf = (packet: PacketInput): number =>
+    frames.findIndex((_, index) => timestampOf(index) === parseRtp(packet.bytes)!.timestamp);
+  const sent = [...video, ...sound].sort((a, b) => a.arrivalMs - b.arrivalMs);
+  const all = numbered(sent).filter((packet) => packet.track === 'audio' || indexOf(packet) !== 36);
+  const publication = videoPublication('VP9');
+  publication.tracks.push(...publicationOf(['audio']).tracks);
+  const limits = { segmentMs: 500, noKeyFrameMs: 600 };
+  const { core, outputs, take } = record([{ kind: 'publication', publication }, ...all], limits);
+  take({ kind: 'durable', part: of(outputs, 'part').at(-1)!.id });
+  const next = all.find((packet) => packet.track === 'video' && indexOf(packet) === 37)!;
+  const point = core.resumePoints().find(({ track }) => track === 'video')!;
+  expect(point.ordinal).toBe(next.ordinal);
+  expect(point.sequence).toBe((parseRtp(next.bytes)!.sequence - 2) & 0xffff);
 });
