@@ -7,7 +7,7 @@ import { h264Depacketizer } from './h264.ts';
 import { avcCodecString, decodeAvcC, parseSps, spropH264Sets } from './h264-parameter-sets.ts';
 import { h265Depacketizer } from './h265.ts';
 import { decodeHvcC, hevcCodecString, parseH265Sps, spropH265Sets } from './h265-parameter-sets.ts';
-import { decodeDOps, opusClockRate, opusDepacketizer } from './opus.ts';
+import { decodeDOps, opusChannels, opusClockRate, opusDepacketizer } from './opus.ts';
 import {
   audioEntryBytes,
   audioSampleEntry,
@@ -172,7 +172,10 @@ export const codecs: Readonly<Record<string, Codec>> = {
     sampleEntryType: 'Opus',
     sampleDuration: 960,
     toleratesLoss: true,
-    depacketizer: (track) => opusDepacketizer(track.channels === 1 ? 1 : 2),
+    depacketizer: (track, resumed) => {
+      const known = resumed?.configuration ?? null;
+      return opusDepacketizer((known === null ? null : decodeDOps(known)?.channels) ?? opusChannels(track));
+    },
     refusal: nothingRefused,
     describe: (configuration) => {
       const channels = decodeDOps(configuration)?.channels;

@@ -1,5 +1,6 @@
 import type { AccessUnit, Depacketizer } from './access-unit.ts';
 import { concatBytes, u8, u16, u32 } from './boxes.ts';
+import { fmtpValue } from './format-parameters.ts';
 
 /** Opus runs its RTP and MP4 clock at 48 kHz whatever the audio bandwidth (RFC 7587 §4.1). */
 export const opusClockRate = 48_000;
@@ -16,9 +17,20 @@ export const opusDuration = (packet: Uint8Array): number | null => {
   return ticks === 0 || ticks > mostTicks ? null : ticks;
 };
 
+/**
+ * Channels of a track as announced. All Opus is announced with two (RFC 7587 §7), and a track in mono by
+ * `sprop-stereo=0`; where that is not said, browsers send either.
+ */
+export const opusChannels = (track: { channels?: number; fmtp?: string }): number =>
+  track.channels === 1 || fmtpValue(track.fmtp ?? '', 'sprop-stereo') === '0' ? 1 : 2;
+
+/** Whether an Opus packet is coded in stereo (RFC 6716 §3.1): the bit behind the configuration number. */
+const isStereo = (packet: Uint8Array): boolean => ((packet[0] ?? 0) & 4) !== 0;
+
 /** Writes the payload of a `dOps` box (Encapsulation of Opus in ISOBMFF §4.3.2), mapping family 0, pre-skip 0. */
 export const encodeDOps = (channels: number): Uint8Array =>
-  // A pre-skip is cut off at the start; a stream joined in the middle has no start to cut.
+  // A pre-skip is what players cut off the start, because an encoder puts its delay there. RTP tells none, a stream is
+  // joined in its middle, and each period begins in its middle again: nothing there is to be cut, all of it is sound.
   concatBytes([u8(0, channels), u16(0), u32(opusClockRate), u16(0), u8(0)]);
 
 /** Reads the channel count of a `dOps` payload; null when it is not one. */
@@ -27,9 +39,13 @@ export const decodeDOps = (bytes: Uint8Array): { channels: number } | null => {
   return bytes.length < 11 || bytes[0] !== 0 || channels === undefined || channels < 1 ? null : { channels };
 };
 
-/** One Opus packet per RTP packet (RFC 7587 §4.2); each is a sample of its own and a point to start at. */
+/**
+ * One Opus packet per RTP packet (RFC 7587 §4.2); each is a sample of its own and a point to start at. A decoder makes
+ * any packet of any number of channels; where mono was announced, the first packet in stereo makes it stereo for good.
+ */
 export const opusDepacketizer = (channels: number): Depacketizer => {
-  const configuration = encodeDOps(channels);
+  let configuration = encodeDOps(channels);
+  let isMono = channels === 1;
   let lossBefore = false;
   let malformed = 0;
   const none: AccessUnit[] = [];
@@ -45,6 +61,10 @@ export const opusDepacketizer = (channels: number): Depacketizer => {
       if (duration === null) {
         malformed++;
         return none;
+      }
+      if (isMono && isStereo(payload)) {
+        isMono = false;
+        configuration = encodeDOps(2);
       }
       const { sequence, ordinal, arrivalMs } = input;
       const place = { firstSequence: sequence, firstOrdinal: ordinal, arrivalMs, lossBefore };

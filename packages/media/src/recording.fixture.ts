@@ -44,9 +44,11 @@ export const makeVideo = (size: string, gop = fps): Frame[] => {
 };
 
 /** A tone in Opus packets. */
-export const makeSound = (): Uint8Array[] => {
-  const file = join(folder, 'sound.ogg');
-  ffmpeg('-f', 'lavfi', '-i', `sine=frequency=440:duration=${seconds}`, '-c:a', 'libopus', '-b:a', '32k', file);
+export const makeSound = (channels: 1 | 2 = 1): Uint8Array[] => {
+  const file = join(folder, `sound-${channels}.ogg`);
+  const right = channels === 2 ? '|sin(880*PI*2*t)' : '';
+  const source = `aevalsrc=sin(440*PI*2*t)${right}:sample_rate=48000:duration=${seconds}`;
+  ffmpeg('-f', 'lavfi', '-i', source, '-c:a', 'libopus', '-b:a', channels === 2 ? '96k' : '32k', file);
   return oggPackets(readFileSync(file)).slice(2);
 };
 

@@ -282,6 +282,42 @@ describe('changes', () => {
     expect(times[0]! / 90).toBeCloseTo(5000, -2);
   });
 
+  test('sound in mono that becomes stereo has its own period from the next key frame on', () => {
+    const [mono, stereo] = [makeSound(1), makeSound(2)];
+    const publication = publicationOf(['video', 'audio']);
+    publication.tracks[1]!.fmtp = 'sprop-stereo=0';
+    const audio = [...mono.slice(0, 100), ...stereo.slice(100)];
+    const packets = numbered(streamOf({ video: frames, audio }));
+    const { outputs, files } = record([{ kind: 'publication', publication }, ...packets, finish]);
+    const inits = of(outputs, 'init').filter(({ track }) => track === 'audio');
+    expect(inits.map(({ period, channels }) => [period, channels])).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+    const periods = of(outputs, 'segment-closed').map(({ period, tracks }) => [period, tracks[0]!.samples]);
+    expect(periods).toEqual([
+      [1, 90],
+      [2, 120],
+      [2, 90],
+    ]);
+    for (const period of [1, 2]) {
+      const numbers = of(outputs, 'segment-closed').flatMap((each) => (each.period === period ? [each.segment] : []));
+      expect(probe(joined(files, 'audio', period, numbers)).codec).toBe('opus');
+    }
+  });
+
+  test('sound alone that becomes stereo has its own period at once', () => {
+    const publication = publicationOf(['audio']);
+    publication.tracks[0]!.fmtp = 'sprop-stereo=0';
+    const audio = [...makeSound(1).slice(0, 100), ...makeSound(2).slice(100, 200)];
+    const packets = numbered(streamOf({ audio }));
+    const { outputs } = record([{ kind: 'publication', publication }, ...packets, finish]);
+    expect(of(outputs, 'segment-closed').map(({ period, tracks }) => [period, tracks[0]!.samples])).toEqual([
+      [1, 100],
+      [2, 100],
+    ]);
+  });
+
   test('a codec that cannot be recorded is refused by name, the other track is recorded', () => {
     const publication = publicationOf(['video', 'audio']);
     publication.tracks[1]!.codec = 'PCMU';

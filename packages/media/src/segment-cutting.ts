@@ -3,7 +3,7 @@ import { sameBytes } from './byte-equality.ts';
 import { endMsOf, type Lane } from './lane.ts';
 import type { OpenSegment } from './open-segments.ts';
 import type { GapCause } from './recording-messages.ts';
-import { elapsedMs, hasVideo, type RecordingState } from './recording-state.ts';
+import { elapsedMs, hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import type { TimelineReference } from './timing.ts';
 
 /**
@@ -157,7 +157,10 @@ const writeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
     state.skippedUnits++;
     return;
   }
-  configure(lane, unit);
+  if (configure(lane, unit)) {
+    state.periodDue = true;
+    if (hasVideo(state)) wantKeyFrame(state);
+  }
   const newest = state.segments.newest();
   const mostMs = hasVideo(state) ? state.limits.noKeyFrameMs : state.limits.segmentMs;
   const periodDue = state.periodDue && !hasVideo(state);
