@@ -1,4 +1,8 @@
 /** A short run with a fixed seed over every parser; `npm run test:fuzz -- --seconds=600` is the long one. */
+
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { corpus } from './corpus.ts';
@@ -23,6 +27,25 @@ test.each(corpus())('what once was a fault is none: $why', ({ parser: name, inpu
   const parser = parsers.find((each) => each.name === name);
   expect(parser, `a parser named ${name}`).toBeDefined();
   if (parser !== undefined) feed(parser, input);
+});
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+test('nothing is kept of what was read', async () => {
+  const read = parsers.map((parser) => ({
+    name: parser.name,
+    inputs: fc.sample(hostile(parser.inputs), { seed, numRuns: 20 }).map((sample) => {
+      const input = sample.slice();
+      feed(parser, input);
+      return new WeakRef(input.buffer);
+    }),
+  }));
+  // A weak reference holds on until the end of the turn.
+  await setImmediate();
+  collectGarbage();
+  const kept = read.filter(({ inputs }) => inputs.some((input) => input.deref() !== undefined));
+  expect(kept.map(({ name }) => name)).toEqual([]);
 });
 
 describe('work', () => {
