@@ -28,8 +28,13 @@ export const resumePoint: fc.Arbitrary<ResumePoint> = fc.record({
 });
 
 const sample = fc
-  .record({ duration: fc.nat(9000), key: fc.boolean(), media: fc.uint8Array({ maxLength: 40 }) })
-  .map(({ duration, key, media }) => ({ duration, key, size: media.length, pieces: [media] }));
+  .record({
+    duration: fc.nat(9000),
+    offset: fc.constantFrom(0, 0, -3000, 9000),
+    key: fc.boolean(),
+    media: fc.uint8Array({ maxLength: 40 }),
+  })
+  .map(({ media, ...rest }) => ({ ...rest, size: media.length, pieces: [media] }));
 
 /** A part. */
 export const part: fc.Arbitrary<Uint8Array> = fc

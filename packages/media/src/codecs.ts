@@ -7,7 +7,7 @@ import { h264Depacketizer } from './h264.ts';
 import { avcCodecString, decodeAvcC, parseSps, spropH264Sets } from './h264-parameter-sets.ts';
 import { h265Depacketizer } from './h265.ts';
 import { decodeHvcC, hevcCodecString, parseH265Sps, spropH265Sets } from './h265-parameter-sets.ts';
-import { decodeDOps, opusChannels, opusClockRate, opusDepacketizer } from './opus.ts';
+import { decodeDOps, opusChannels, opusClockRate, opusDepacketizer, opusSilence } from './opus.ts';
 import {
   audioEntryBytes,
   audioSampleEntry,
@@ -62,6 +62,8 @@ export type Codec = {
   describe: (configuration: Uint8Array) => TrackDescription | null;
   /** Reads the codec configuration record of a sample entry, which is the reverse of `describe`; null when there is none. */
   configurationIn: (sampleEntry: Uint8Array) => Uint8Array | null;
+  /** One sample of silence that fits the configuration, its duration in ticks. */
+  silence?: (configuration: Uint8Array) => { bytes: Uint8Array; duration: number } | null;
 };
 
 /** NAL units out of decoding order, or over several streams, would have to be put in order first (RFC 7798 §7.1). */
@@ -184,6 +186,10 @@ export const codecs: Readonly<Record<string, Codec>> = {
       return { codec: 'opus', timescale: opusClockRate, sampleEntry, sampleRate: opusClockRate, channels };
     },
     configurationIn: contentOf('dOps', audioEntryBytes),
+    silence: (configuration) => {
+      const channels = decodeDOps(configuration)?.channels;
+      return channels === undefined ? null : { bytes: opusSilence(channels), duration: 960 };
+    },
   },
 };
 

@@ -1,9 +1,11 @@
 import type { AccessUnit } from './access-unit.ts';
 import type { Codec, PublishedTrack, TrackKind } from './codecs.ts';
+import { type DecodeTimes, decodeTimes } from './decode-times.ts';
 import type { Publication } from './recording-messages.ts';
 import type { ReorderLimits } from './reorder.ts';
 import type { ResumePoint } from './resume-point.ts';
-import { type PartLimits, type RawPart, type SampleWriter, sampleWriter } from './sample-writer.ts';
+import { type PartLimits, type RawPart, type Sample, type SampleWriter, sampleWriter } from './sample-writer.ts';
+import { type Steering, soundSteering } from './steering.ts';
 import { type TrackTimeline, trackTimeline } from './timing.ts';
 import { type TrackReceiver, trackReceiver } from './track-receiver.ts';
 
@@ -21,12 +23,15 @@ export type Lane = {
   publication: Publication;
   receiver: TrackReceiver;
   timeline: TrackTimeline;
+  steering: Steering;
+  decodeTimes: DecodeTimes;
   writer: SampleWriter;
   inbox: AccessUnit[];
   segment: number;
   dropBelow: number;
   awaitsKey: { firstSequence: number; firstOrdinal: number } | null;
   files: LaneFiles;
+  wallMs: (steadyMs: number) => number;
 };
 
 /** What outlives a publication: the configuration and numbers of the files, and what is not durable yet. */
@@ -45,6 +50,8 @@ export type LaneNeeds = {
   reorder: ReorderLimits;
   parts: Omit<PartLimits, 'ticks'> & { ms: number };
   emit: (lane: Lane, part: RawPart) => void;
+  /** The wall time of a time of the lane's timeline's clock. */
+  wallMs: (steadyMs: number) => number;
 };
 
 /** After a restart: where the lane goes on. */
@@ -96,6 +103,9 @@ export const openLane = (
       { end, lastRtp: point?.rtpTimestamp ?? null },
       (part) => needs.emit(lane, part),
     ),
+    steering: soundSteering(),
+    decodeTimes: decodeTimes(),
+    wallMs: needs.wallMs,
     inbox: [],
     segment: 0,
     dropBelow: point?.ordinal ?? 0,
@@ -131,7 +141,7 @@ export const livePoint = (lane: Lane, newestOrdinal: number): ResumePoint | null
     part: lane.files.parts + 1,
     segment: lane.files.last.segment,
     period: lane.files.last.period,
-    clock: lane.timeline.clockAt(decodeTime),
+    clock: clockAt(lane, held[0] ?? null, decodeTime),
   };
 };
 
@@ -144,7 +154,21 @@ export const pointBefore = (point: ResumePoint, lane: Lane, part: RawPart): Resu
     ordinal: part.samples.reduce((least, sample) => Math.min(least, sample.firstOrdinal), point.ordinal),
     sequence: (first.firstSequence - 1) & 0xffff,
     decodeTime: part.baseDecodeTime,
-    clock: lane.timeline.clockAt(part.baseDecodeTime),
+    clock: clockAt(lane, first, part.baseDecodeTime),
+  };
+};
+
+/**
+ * The clocks at a decode time. The sample there knows best which wire timestamp that is: the track may have been steered
+ * since it was written.
+ */
+const clockAt = (lane: Lane, sample: Sample | null, ticks: number): ResumePoint['clock'] => {
+  const clock = lane.timeline.clockAt(ticks);
+  if (clock === null) return null;
+  return {
+    ...clock,
+    rtp: sample === null ? clock.rtp : (sample.rtp - sample.offset) >>> 0,
+    wallMs: lane.wallMs(clock.wallMs),
   };
 };
 

@@ -39,6 +39,9 @@ export const decodeDOps = (bytes: Uint8Array): { channels: number } | null => {
   return bytes.length < 11 || bytes[0] !== 0 || channels === undefined || channels < 1 ? null : { channels };
 };
 
+/** A packet of 20 ms of digital silence: CELT at full band, and a frame whose silence flag is set (RFC 6716 §4.3). */
+export const opusSilence = (channels: number): Uint8Array => Uint8Array.of(channels === 1 ? 0xf8 : 0xfc, 0xff, 0xfe);
+
 /**
  * One Opus packet per RTP packet (RFC 7587 §4.2); each is a sample of its own and a point to start at. A decoder makes
  * any packet of any number of channels; where mono was announced, the first packet in stereo makes it stereo for good.

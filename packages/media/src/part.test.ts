@@ -27,6 +27,7 @@ const sample = (size: number, key: boolean) => ({
   duration: 3000,
   key,
   size,
+  offset: 0,
   pieces: [new Uint8Array(size - 1).fill(7), new Uint8Array([9])],
 });
 

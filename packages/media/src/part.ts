@@ -8,8 +8,17 @@ import { decodeResumePoints, encodeResumePoints, type ResumePoint } from './resu
 /** Extended type of the box before each moof: resume points, and length and CRC-32 of all that follows in the part. */
 export const resumeBoxType = '3b1f6f0e7d5c4a0d9c0f5b8d2a6e4c71';
 
-/** One sample of a part: duration in ticks, bytes as pieces to be joined, `size` their sum. */
-export type PartSample = { duration: number; key: boolean; size: number; pieces: readonly Uint8Array[] };
+/**
+ * One sample of a part: duration in ticks, bytes as pieces to be joined, `size` their sum; `offset` is how far its
+ * presentation lies behind its decoding (before it: negative), in ticks.
+ */
+export type PartSample = {
+  duration: number;
+  offset: number;
+  key: boolean;
+  size: number;
+  pieces: readonly Uint8Array[];
+};
 
 /** What a part is made of; decode times in the track's ticks, `sequenceNumber` counts the parts of the track. */
 export type PartFields = {
@@ -37,8 +46,9 @@ const checkBytes = 9;
 
 /** Sample flags (ISO/IEC 14496-12 §8.8.3.1): depends on nothing; or depends on others and is no sync sample. */
 const sampleFlags = { sync: 0x0200_0000, other: 0x0101_0000 } as const;
-/** trun: data offset, sample duration, size, flags present (ISO/IEC 14496-12 §8.8.8.1). */
+/** trun: data offset, sample duration, size, flags present; composition time offsets (ISO/IEC 14496-12 §8.8.8.1). */
 const trunFlags = 0x00_0701;
+const trunOffsets = 0x00_0800;
 const mostSamples = 65_536;
 
 /** Writes one part as one byte array: resume box, moof, mdat (ISO/IEC 14496-12 §8.8; the media are copied once, here). */
@@ -88,7 +98,7 @@ const moofOf = (part: PartFields): Uint8Array => {
   const traf = (dataOffset: number): Uint8Array =>
     box('traf', tfhd(trackIds[part.track]), tfdt(part.baseDecodeTime), trun(part.samples, dataOffset));
   const moof = (dataOffset: number): Uint8Array => box('moof', mfhd(part.sequenceNumber), traf(dataOffset));
-  const dataOffset = moofFixedBytes + part.samples.length * 12 + 8;
+  const dataOffset = moofFixedBytes + part.samples.length * trunRowBytes(part.samples) + 8;
   return moof(dataOffset);
 };
 
@@ -101,15 +111,23 @@ const tfhd = (trackId: number): Uint8Array => fullBox('tfhd', 0, 0x02_0000, u32(
 /** Track Fragment Decode Time Box: decode time of the first sample, in track timescale (ISO/IEC 14496-12 §8.8.12). */
 const tfdt = (baseDecodeTime: number): Uint8Array => fullBox('tfdt', 1, 0, u64(baseDecodeTime));
 
-/** Track Run Box: duration, size, flags of each sample (ISO/IEC 14496-12 §8.8.8). */
+/** Offsets are written only where pictures are decoded in another order than shown. */
+const trunRowBytes = (samples: readonly PartSample[]): 12 | 16 =>
+  samples.some(({ offset }) => offset !== 0) ? 16 : 12;
+
+/** Track Run Box: duration, size, flags of each sample, and its signed offset if any has one (ISO/IEC 14496-12 §8.8.8). */
 const trun = (samples: readonly PartSample[], dataOffset: number): Uint8Array => {
-  const rows = new DataView(new ArrayBuffer(samples.length * 12));
+  const rowBytes = trunRowBytes(samples);
+  const rows = new DataView(new ArrayBuffer(samples.length * rowBytes));
   samples.forEach((sample, index) => {
-    rows.setUint32(index * 12, sample.duration);
-    rows.setUint32(index * 12 + 4, sample.size);
-    rows.setUint32(index * 12 + 8, sample.key ? sampleFlags.sync : sampleFlags.other);
+    const row = index * rowBytes;
+    rows.setUint32(row, sample.duration);
+    rows.setUint32(row + 4, sample.size);
+    rows.setUint32(row + 8, sample.key ? sampleFlags.sync : sampleFlags.other);
+    if (rowBytes === 16) rows.setInt32(row + 12, sample.offset);
   });
-  return fullBox('trun', 0, trunFlags, u32(samples.length, dataOffset), new Uint8Array(rows.buffer));
+  const [version, flags] = rowBytes === 16 ? [1, trunFlags | trunOffsets] : [0, trunFlags];
+  return fullBox('trun', version, flags, u32(samples.length, dataOffset), new Uint8Array(rows.buffer));
 };
 
 /** Bytes of moof without the rows of trun: moof 8, mfhd 16, traf 8, tfhd 16, tfdt 20, trun 20. */
@@ -127,9 +145,10 @@ const readMoof = (bytes: Uint8Array, moof: FoundBox): Media | null => {
   if (tfdtBox === null || trunBox === null || trunBox.content + 12 > trunBox.end) return null;
   const sampleCount = readU32(bytes, trunBox.content + 4);
   const rows = trunBox.content + 12;
-  if (sampleCount > mostSamples || rows + sampleCount * 12 !== trunBox.end) return null;
+  const rowBytes = (readU32(bytes, trunBox.content) & trunOffsets) === 0 ? 12 : 16;
+  if (sampleCount > mostSamples || rows + sampleCount * rowBytes !== trunBox.end) return null;
   let duration = 0;
-  for (let sample = 0; sample < sampleCount; sample++) duration += readU32(bytes, rows + sample * 12);
+  for (let sample = 0; sample < sampleCount; sample++) duration += readU32(bytes, rows + sample * rowBytes);
   const keyFrame = sampleCount > 0 && readU32(bytes, rows + 8) === sampleFlags.sync;
   return { baseDecodeTime: readU64(bytes, tfdtBox.content + 4), duration, sampleCount, keyFrame };
 };

@@ -44,6 +44,7 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
       waitMs: limits.partMs,
       stillMs: limits.noKeyFrameMs,
     },
+    wallMs: state.clock.wallMs,
     emit: (lane: Lane, part: Parameters<typeof state.files.part>[1]) => state.files.part(lane, part),
   };
 
@@ -77,7 +78,10 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
   const place = standing[0]?.point ?? null;
 
   return {
-    open: (publication) => open(publication, false),
+    open: (publication) => {
+      state.clock.newPublication();
+      open(publication, false);
+    },
     continues: ({ epoch, startedAtMs }) => place?.epoch === epoch && place.publishedAtMs === startedAtMs,
     resume: (publication) => {
       open(publication, true);

@@ -78,12 +78,13 @@ export type SegmentClosedOutput = {
   resume: ResumePoint[];
 };
 
-/** What a recording says. A gap's times are wall milliseconds. */
+/** What a recording says. A gap's times are wall milliseconds; `clock-step`: the node's wall clock was set. */
 export type RecordingOutput =
   | InitOutput
   | PartOutput
   | SegmentClosedOutput
   | { kind: 'request-key-frame' }
+  | { kind: 'clock-step'; byMs: number }
   | { kind: 'gap'; cause: GapCause; fromMs: number; toMs: number }
   | { kind: 'refused-track'; track: TrackKind; codec: string; reason: string };
 
@@ -103,7 +104,7 @@ export type RecordingCounters = {
   droppedUnits: number;
   /** Access units without a place: before the first key frame, without configuration, or before the timeline. */
   skippedUnits: number;
-  /** Units whose time was not behind the one before and was moved. */
+  /** Units decoded later than their time says: pictures shown in another order, sound moved by less than half its length. */
   movedUnits: number;
   samples: number;
   parts: number;

@@ -1,3 +1,4 @@
+import type { RtpMoment } from './arrival-clock.ts';
 import type { TrackKind } from './codecs.ts';
 import { decodeInitSegment } from './init-segment.ts';
 import { type LaneFiles, newLaneFiles } from './lane.ts';
@@ -101,6 +102,13 @@ export const resumedOrigin = (resume: RecordingResume | null): { timeMs: number;
   }
   return origin;
 };
+
+/** Where the RTP clocks of the tracks stood before the restart. */
+export const resumedMoments = (resume: RecordingResume | null): { rtp: RtpMoment; arrivalMs: number }[] =>
+  standingTracks(resume).flatMap(({ point: { track, clock } }) => {
+    const perMs = track === 'video' ? 90 : 48;
+    return clock === null ? [] : [{ rtp: { track, ssrc: null, timestamp: clock.rtp, perMs }, arrivalMs: clock.wallMs }];
+  });
 
 /** What the files of a track were at the restart. */
 export const resumedLaneFiles = (track: ResumedTrack | undefined): LaneFiles => {

@@ -32,6 +32,11 @@ export const makeVideo = (size: string, gop = fps): Frame[] => {
   const source = `testsrc=size=${size}:rate=${fps}:duration=${seconds}`;
   const coder = ['-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '0', '-g', String(gop), '-x264-params', 'aud=1'];
   ffmpeg('-f', 'lavfi', '-i', source, '-pix_fmt', 'yuv420p', ...coder, file);
+  return framesOf(file);
+};
+
+/** The access units of an Annex B file, each of which begins with a delimiter. */
+const framesOf = (file: string): Frame[] => {
   const made: Frame[] = [];
   for (const nal of splitAnnexB(readFileSync(file))) {
     const type = (nal[0] as number) & 0x1f;
@@ -41,6 +46,21 @@ export const makeVideo = (size: string, gop = fps): Frame[] => {
     if (frame !== undefined && type === 5) frame.key = true;
   }
   return made;
+};
+
+/** A test picture with B-frames, in the order of decoding; `shown` is its place in the order of presentation. */
+export const makeReorderedVideo = (): (Frame & { shown: number })[] => {
+  const [whole, stream] = [join(folder, 'reordered.mp4'), join(folder, 'reordered.h264')];
+  const source = `testsrc=size=320x240:rate=${fps}:duration=${seconds}`;
+  const coder = ['-c:v', 'libx264', '-preset', 'ultrafast', '-bf', '2', '-b_strategy', '0', '-g', String(fps)];
+  const closed = ['-x264-params', 'aud=1:open-gop=0'];
+  ffmpeg('-f', 'lavfi', '-i', source, '-pix_fmt', 'yuv420p', ...coder, ...closed, whole);
+  ffmpeg('-i', whole, '-c', 'copy', '-bsf:v', 'h264_mp4toannexb', '-f', 'h264', stream);
+  const args = ['-v', 'error', '-select_streams', 'v', '-show_entries', 'packet=pts', '-of', 'json', whole];
+  const { packets } = JSON.parse(execFileSync('ffprobe', args, { encoding: 'utf8' }));
+  const times = packets.map(({ pts }: { pts: number }) => pts) as number[];
+  const inOrder = times.toSorted((a, b) => a - b);
+  return framesOf(stream).map((frame, index) => ({ ...frame, shown: inOrder.indexOf(times[index] as number) }));
 };
 
 /** A tone in Opus packets. */

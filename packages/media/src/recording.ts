@@ -1,5 +1,5 @@
 import type { AccessUnit } from './access-unit.ts';
-import { arrivalClock } from './arrival-clock.ts';
+import { arrivalClock, type RtpMoment } from './arrival-clock.ts';
 import { keyFrameRequests } from './key-frame-requests.ts';
 import type { Lane } from './lane.ts';
 import { openSegments } from './open-segments.ts';
@@ -13,12 +13,12 @@ import type {
   RecordingOptions,
   RecordingOutput,
 } from './recording-messages.ts';
-import { resumedOrigin, resumedSegments } from './recording-resume.ts';
+import { resumedMoments, resumedOrigin, resumedSegments } from './recording-resume.ts';
 import { elapsedMs, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import type { ResumePoint } from './resume-point.ts';
 import { isRtcp, parseRtcp } from './rtcp.ts';
 import { ntpToUnixMs } from './rtcp-report.ts';
-import { parseRtp } from './rtp.ts';
+import { parseRtp, type RtpPacket } from './rtp.ts';
 import { closeAll, closeLeft, releaseAudio, takeAudio } from './segment-cutting.ts';
 import { takeVideo } from './video-cutting.ts';
 
@@ -64,7 +64,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const endWallMs = Math.max(0, ...(resume?.tracks.map(({ point }) => point.clock?.wallMs ?? 0) ?? []));
   const state: RecordingState = {
     limits,
-    clock: arrivalClock(),
+    clock: arrivalClock((byMs) => say({ kind: 'clock-step', byMs }), resumedMoments(resume)),
     requests: keyFrameRequests(),
     segments,
     files,
@@ -170,18 +170,18 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     }
     lane.dropBelow = input.ordinal + 1;
     newestOrdinal = Math.max(newestOrdinal, input.ordinal);
-    state.clock.packet(input.arrivalMs);
+    const rtp = isRtcp(input.bytes) ? null : parseRtp(input.bytes);
+    const arrivalMs = state.clock.packet(input.arrivalMs, rtp === null ? null : momentOf(lane, rtp));
     if (state.phase.kind === 'waiting') state.phase.sinceMs ??= state.clock.nowMs();
     if (isRtcp(input.bytes)) {
       takeReport(lane, input.bytes);
       return;
     }
-    const rtp = parseRtp(input.bytes);
     if (rtp === null || rtp.payloadType !== lane.published.payloadType) {
       refused++;
       return;
     }
-    takeUnits(lane, lane.receiver.receive(rtp, input.ordinal, input.arrivalMs));
+    takeUnits(lane, lane.receiver.receive(rtp, input.ordinal, arrivalMs));
   };
 
   const takeHole = (from: number, to: number): void => {
@@ -262,6 +262,13 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     }),
   };
 };
+
+const momentOf = (lane: Lane, { ssrc, timestamp }: RtpPacket): RtpMoment => ({
+  track: lane.kind,
+  ssrc,
+  timestamp,
+  perMs: lane.codec.clockRate / 1000,
+});
 
 /** Whether a replay tells of a publication that is known already, or is over. */
 const isRepeated = (current: Publication | null, { epoch, ordinal, startedAtMs }: Publication): boolean =>

@@ -2,6 +2,7 @@ import type { AccessUnit } from './access-unit.ts';
 import { sameBytes } from './byte-equality.ts';
 import { endMsOf, type Lane } from './lane.ts';
 import type { OpenSegment } from './open-segments.ts';
+import { silenceBefore } from './pause-filling.ts';
 import type { GapCause } from './recording-messages.ts';
 import { elapsedMs, hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import type { TimelineReference } from './timing.ts';
@@ -22,6 +23,8 @@ const lateTrackMs = 1000;
 const mostOpenSegments = 4;
 /** A hole shorter than this is counted, not written as a gap, ms. */
 const leastGapMs = 200;
+/** A hole behind samples that are all given out is no longer than this if it is a loss, ms. */
+const mostLossMs = 2000;
 /** Audio units held at most while nothing can be written. */
 const mostHeldAudio = 2000;
 
@@ -52,13 +55,14 @@ const referenceFor = (state: RecordingState, lane: Lane, unit: AccessUnit): read
 /** Begins a segment at a timeline time, in a new period when one is due, and tells the gap before it. */
 export const beginSegment = (state: RecordingState, lane: Lane, ticks: number): OpenSegment => {
   const startMs = (ticks * 1000) / lane.codec.clockRate;
-  const wallMs = lane.timeline.wallMsOf(ticks);
+  const steadyMs = lane.timeline.wallMsOf(ticks);
+  const wallMs = state.clock.wallMs(steadyMs);
   if (state.periodDue) {
     state.period++;
     state.periodDue = false;
   }
   if (state.gap !== null) {
-    tellGap(state, state.gap.cause, state.gap.fromMs, wallMs);
+    tellGap(state, state.gap.cause, state.gap.fromMs, steadyMs);
     state.gap = null;
   }
   state.phase = { kind: 'running' };
@@ -67,7 +71,19 @@ export const beginSegment = (state: RecordingState, lane: Lane, ticks: number): 
 
 const tellGap = (state: RecordingState, cause: GapCause, fromMs: number, toMs: number): void => {
   if (toMs - fromMs < leastGapMs) return;
-  state.say({ kind: 'gap', cause, fromMs: Math.round(fromMs), toMs: Math.round(toMs) });
+  const [from, to] = [fromMs, toMs].map((ms) => Math.round(state.clock.wallMs(ms))) as [number, number];
+  state.say({ kind: 'gap', cause, fromMs: from, toMs: to });
+};
+
+/** Tells the gap before a unit in front of which something was lost. */
+const tellLoss = (state: RecordingState, lane: Lane, unit: AccessUnit, at: number): void => {
+  const { writer, timeline } = lane;
+  if (!unit.lossBefore || lane.segment === 0) return;
+  const expected = writer.expected();
+  const holeMs = ((at - expected) * 1000) / lane.codec.clockRate;
+  // A track that was silent before something of it was lost has not lost the silence.
+  if (holeMs < leastGapMs || (writer.inHand().length === 0 && holeMs > mostLossMs)) return;
+  tellGap(state, 'packet_loss', timeline.wallMsOf(expected), timeline.wallMsOf(at));
 };
 
 /** Takes note of a unit's codec configuration; true when it differs from that of the files so far. */
@@ -89,7 +105,7 @@ export const segmentAt = (state: RecordingState, lane: Lane, timeMs: number): Op
   return state.segments.get(lane.segment);
 };
 
-/** Writes a unit as a sample of a segment, at these ticks or right behind what is written. */
+/** Writes a unit as a sample of a segment: shown at these ticks, decoded then or right behind what is written. */
 export const writeUnit = (
   state: RecordingState,
   lane: Lane,
@@ -100,15 +116,9 @@ export const writeUnit = (
   const { writer, timeline, files } = lane;
   const configuration = files.configuration ?? unit.configuration;
   if (configuration === null) return;
-  const perMs = lane.codec.clockRate / 1000;
-  const at = Math.max(ticks, writer.end());
+  const at = lane.kind === 'video' ? lane.decodeTimes.next(ticks, writer.end()) : Math.max(ticks, writer.end());
   if (at !== ticks) state.movedUnits++;
-  if (unit.lossBefore && lane.segment > 0 && writer.inHand().length > 0) {
-    const expected = writer.expected();
-    if (at - expected >= leastGapMs * perMs) {
-      tellGap(state, 'packet_loss', timeline.wallMsOf(expected), timeline.wallMsOf(at));
-    }
-  }
+  if (lane.kind === 'video' && writer.inHand().length > 0) tellLoss(state, lane, unit, at);
   if (lane.kind === 'video' && !segment.hasVideo) {
     segment.hasVideo = true;
     segment.startsWithKeyFrame = unit.key;
@@ -116,10 +126,17 @@ export const writeUnit = (
   lane.segment = segment.number;
   state.samples++;
   const { key, size, pieces, firstSequence, firstOrdinal, arrivalMs } = unit;
-  const sample = { ticks: at, duration: 0, hint: unit.duration, rtp: unit.timestamp, key, size, pieces };
+  const offset = lane.kind === 'video' ? ticks - at : 0;
+  const sample = { ticks: at, offset, duration: 0, hint: unit.duration, rtp: unit.timestamp, key, size, pieces };
   const place = { segment: segment.number, period: segment.period, configuration };
   writer.add({ ...sample, firstSequence, firstOrdinal, arrivalMs }, place);
   state.endWallMs = Math.max(state.endWallMs, timeline.wallMsOf(writer.expected()));
+};
+
+/** The clock of the track that leads jumped: what may be missing begins where it stood. */
+export const noteJump = (state: RecordingState, lane: Lane): void => {
+  if (lane.segment === 0) return;
+  state.gap = { cause: 'packet_loss', fromMs: lane.timeline.wallMsOf(lane.writer.expected()) };
 };
 
 /** Takes the next audio unit into the inbox, where it waits for the video it is cut by. */
@@ -127,6 +144,7 @@ export const takeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit): 
   const { timeline, inbox } = lane;
   if (unit.newClock === true || timeline.jumps(unit.timestamp, unit.arrivalMs)) {
     releaseAudio(state, true);
+    if (!hasVideo(state)) noteJump(state, lane);
     timeline.restart();
     state.periodDue = true;
   }
@@ -146,17 +164,33 @@ export const releaseAudio = (state: RecordingState, force: boolean): void => {
     const ticks = placeUnit(state, lane, unit);
     const timeMs = (ticks * 1000) / lane.codec.clockRate;
     if (!force && timeMs >= upToMs && elapsedMs(state, unit.arrivalMs) < audioPatienceMs) return;
-    writeAudio(state, lane, unit, ticks, timeMs);
+    if (isDue(lane, unit, ticks)) {
+      tellLoss(state, lane, unit, ticks);
+      for (const silence of silenceBefore(lane, unit, ticks)) writeAudio(state, lane, silence.unit, silence.ticks);
+      writeAudio(state, lane, unit, ticks);
+      steer(state, lane, unit);
+    } else state.skippedUnits++;
     lane.inbox.shift();
   }
 };
 
-const writeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: number, timeMs: number): void => {
-  const tolerance = (unit.duration ?? 0) / 2;
-  if (ticks < 0 || ticks + tolerance < lane.writer.end()) {
-    state.skippedUnits++;
-    return;
-  }
+/** Whether audio belongs behind what is written, but for less than half of it. */
+const isDue = ({ writer }: Lane, unit: AccessUnit, ticks: number): boolean =>
+  ticks >= 0 && ticks + (unit.duration ?? 0) / 2 >= writer.end();
+
+/** Moves the audio behind this unit towards the video that was taken with it. */
+const steer = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {
+  const picture = state.lanes.video?.timeline ?? null;
+  const sound = lane.timeline.momentOf(unit.timestamp);
+  const reference = picture?.momentNow() ?? null;
+  if (!hasVideo(state) || sound === null || reference === null) return;
+  const perMs = lane.codec.clockRate / 1000;
+  const durationMs = (unit.duration ?? lane.codec.sampleDuration) / perMs;
+  lane.timeline.steer(lane.steering.step(sound, reference, durationMs) * perMs);
+};
+
+const writeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: number): void => {
+  const timeMs = (ticks * 1000) / lane.codec.clockRate;
   if (configure(lane, unit)) {
     state.periodDue = true;
     if (hasVideo(state)) wantKeyFrame(state);

@@ -1,19 +1,21 @@
+import { senderClock } from './sender-clock.ts';
 import { timestampDistance } from './unwrap.ts';
 
 /**
  * Timing: RTP time to the recording's one timeline, per track.
  *
  * - The timeline begins (0) at the first sample written. A track's decode times are ticks of its own clock.
- * - A track is *placed* once: where RTP timestamp `rtp` stands at `ticks`. From then on it follows its own RTP clock.
- *   (Steering against drift between the clocks would move the place, here.)
+ * - A track is *placed*: where RTP timestamp `rtp` stands at `ticks`. From then on it follows its own RTP clock.
+ *   `steer` moves the place by small steps: so sound is kept in step with the picture (`steering.ts`).
  * - Placing takes the sender's own times (RTCP sender reports) where both the track and the reference have them, else
  *   arrival times. Neither is trusted over the other by more than `mostDisagreementMs`.
- * - A jump of the RTP clock against arrival is a discontinuity: the track must be placed again.
+ * - Wall time is the arrival of the place, smoothed.
+ * - A jump of the RTP clock is a discontinuity: the track must be placed again.
  */
 export type TrackTimeline = {
   /** Takes a sender report: its wire RTP timestamp and the sender's time in Unix ms. Implausible ones are left out. */
   senderReport: (rtp: number, ntpMs: number) => void;
-  /** Whether the RTP clock jumped against arrival since the last unit: the track must be placed again. */
+  /** Whether the RTP clock jumped since the last unit: the track must be placed again. */
   jumps: (rtp: number, arrivalMs: number) => boolean;
   /** Takes note of a unit's wire timestamp and arrival. */
   follow: (rtp: number, arrivalMs: number) => void;
@@ -22,12 +24,18 @@ export type TrackTimeline = {
   isPlaced: () => boolean;
   /** Places a wire timestamp relative to the reference, not before `notBefore` ticks. */
   placeAt: (rtp: number, arrivalMs: number, reference: TimelineReference, notBefore: number) => void;
+  /** Moves everything not written yet by these ticks, which may be a fraction. */
+  steer: (ticks: number) => void;
   /** Decode time in ticks of a wire timestamp; the track must be placed. May lie below zero. */
   ticksOf: (rtp: number) => number;
   /** Wall time in ms of a decode time in ticks: arrival of the place, continued by the track's clock. */
   wallMsOf: (ticks: number) => number;
   /** The wire timestamp at a decode time, with wall and sender's time; null when not placed. */
   clockAt: (ticks: number) => { rtp: number; wallMs: number; ntpMs: number | null } | null;
+  /** A wire timestamp on all clocks; null when not placed. */
+  momentOf: (rtp: number) => TimelineReference | null;
+  /** The newest unit on all clocks; null when not placed. */
+  momentNow: () => TimelineReference | null;
 };
 
 /** A point known on all clocks: time on the recording's timeline, arrival (wall), the sender's time (null: unknown), in ms. */
@@ -36,76 +44,119 @@ export type TimelineReference = { timeMs: number; wallMs: number; ntpMs: number 
 /** Where a track stood before a restart: the wire timestamp at a decode time in ticks, and the wall time there. */
 export type TimelinePlace = { rtp: number; ticks: number; wallMs: number; ntpMs: number | null };
 
+/** RTP time against arrival between two units; more is a jump, unless the network stalled. */
 const mostJumpMs = 5000;
-const mostDisagreementMs = 5000;
-const mostReportDistanceMs = 60_000;
+/** A unit cannot come this much before its time, nor lie this much before the one before it. */
+const mostEarlyMs = 1000;
+/** A stall of the network is over by then, and what it held up has come. */
+const mostStallMs = 5000;
+const mostDisagreementMs = 2000;
+/** Wall time follows arrival with this time constant, and one unit's delay counts for at most `mostDelayMs`. */
+const followMs = 8000;
+const mostDelayMs = 40;
+const learningUnits = 50;
 
 type Place = { rtp: number; ticks: number; wallMs: number };
+
+/** What of a reference's two clocks tells the time from it to a moment: the sender's, unless arrival contradicts it. */
+export const elapsedSince = (
+  from: TimelineReference,
+  to: { wallMs: number; ntpMs: number | null },
+): { ms: number; bySender: boolean } => {
+  const byArrival = to.wallMs - from.wallMs;
+  if (to.ntpMs === null || from.ntpMs === null) return { ms: byArrival, bySender: false };
+  const bySender = to.ntpMs - from.ntpMs;
+  const isCredible = Math.abs(bySender - byArrival) <= mostDisagreementMs;
+  return { ms: isCredible ? bySender : byArrival, bySender: isCredible };
+};
 
 /** Makes a track's timeline; `resumed` is its place before a restart. */
 export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null = null): TrackTimeline => {
   const perMs = clockRate / 1000;
+  const knownReport = resumed === null || resumed.ntpMs === null ? null : { rtp: resumed.rtp, ntpMs: resumed.ntpMs };
   let place: Place | null =
     resumed === null ? null : { rtp: resumed.rtp, ticks: resumed.ticks, wallMs: resumed.wallMs };
-  let report: { rtp: number; ntpMs: number } | null =
-    resumed === null || resumed.ntpMs === null ? null : { rtp: resumed.rtp, ntpMs: resumed.ntpMs };
+  let sender = senderClock(perMs, knownReport);
   let last: { rtp: number; arrivalMs: number } | null =
     resumed === null ? null : { rtp: resumed.rtp, arrivalMs: resumed.wallMs };
+  let learnt = resumed === null ? 0 : learningUnits;
+  let lateSinceMs: number | null = null;
 
-  const ntpMsOf = (rtp: number): number | null => {
-    if (report === null) return null;
-    const distanceMs = timestampDistance(report.rtp, rtp) / perMs;
-    return Math.abs(distanceMs) > mostReportDistanceMs ? null : report.ntpMs + distanceMs;
-  };
-
-  const ticksOf = (rtp: number): number => {
+  const exactTicksOf = (rtp: number): number => {
     if (place === null) return 0;
-    const ticks = place.ticks + timestampDistance(place.rtp, rtp);
+    const distance = timestampDistance(place.rtp, rtp);
+    const ticks = place.ticks + distance;
     // The place moves along, so that the distance to it stays far below the wrap.
-    if (ticks - place.ticks > clockRate) {
-      place = { rtp, ticks, wallMs: place.wallMs + (ticks - place.ticks) / perMs };
-    }
+    if (distance > clockRate) place = { rtp, ticks, wallMs: place.wallMs + distance / perMs };
     return ticks;
   };
 
   const wallMsOf = (ticks: number): number => (place === null ? 0 : place.wallMs + (ticks - place.ticks) / perMs);
 
-  const restart = (): void => {
-    place = null;
-    report = null;
-    last = null;
+  /** Whether units have come too late for longer than a network stalls: the RTP clock stood still meanwhile. */
+  const staysLate = (lateMs: number, arrivalMs: number): boolean => {
+    if (lateMs < mostJumpMs) lateSinceMs = null;
+    else lateSinceMs ??= arrivalMs;
+    return lateSinceMs !== null && arrivalMs - lateSinceMs > mostStallMs;
+  };
+
+  const momentOf = (rtp: number): TimelineReference | null => {
+    if (place === null) return null;
+    const ticks = exactTicksOf(rtp);
+    return { timeMs: ticks / perMs, wallMs: wallMsOf(ticks), ntpMs: sender.ntpMsOf(rtp) };
+  };
+
+  const jumps = (rtp: number, arrivalMs: number): boolean => {
+    if (last === null) return false;
+    const stepMs = timestampDistance(last.rtp, rtp) / perMs;
+    if (stepMs < -mostEarlyMs || stepMs - (arrivalMs - last.arrivalMs) > mostJumpMs) return true;
+    if (place === null) return stepMs - (arrivalMs - last.arrivalMs) < -mostJumpMs;
+    const lateMs = arrivalMs - wallMsOf(exactTicksOf(rtp));
+    return (learnt >= learningUnits && lateMs < -mostEarlyMs) || staysLate(lateMs, arrivalMs);
+  };
+
+  const follow = (rtp: number, arrivalMs: number): void => {
+    const sinceMs = last === null ? 0 : Math.max(0, timestampDistance(last.rtp, rtp) / perMs);
+    last = { rtp, arrivalMs };
+    if (place === null) return;
+    const delayMs = arrivalMs - wallMsOf(exactTicksOf(rtp));
+    learnt = Math.min(learnt + 1, learningUnits);
+    // The sender's clock drifts by seconds a day, jitter is gone in a second; both tracks follow at the same pace.
+    const isLearning = learnt < learningUnits;
+    const most = isLearning ? mostEarlyMs : mostDelayMs;
+    const pace = Math.max(Math.min(sinceMs / followMs, 1), isLearning ? 1 / (learnt + 1) : 0);
+    place.wallMs += Math.min(Math.max(delayMs, -most), most) * pace;
   };
 
   return {
-    senderReport: (rtp, ntpMs) => {
-      // Some senders fill in all ones, or an unset clock, before they know better.
-      const unset = rtp === 0xffff_ffff || ntpMs <= 0;
-      const far = last !== null && Math.abs(timestampDistance(last.rtp, rtp)) > mostReportDistanceMs * perMs;
-      if (!unset && !far) report = { rtp, ntpMs };
+    senderReport: (rtp, ntpMs) => sender.report(rtp, ntpMs, last?.rtp ?? null),
+    jumps,
+    follow,
+    restart: () => {
+      place = null;
+      last = null;
+      learnt = 0;
+      lateSinceMs = null;
+      sender = senderClock(perMs);
     },
-    jumps: (rtp, arrivalMs) =>
-      last !== null && Math.abs(timestampDistance(last.rtp, rtp) / perMs - (arrivalMs - last.arrivalMs)) > mostJumpMs,
-    follow: (rtp, arrivalMs) => {
-      last = { rtp, arrivalMs };
-      // Wall time follows arrival slowly: the sender's clock drifts by seconds a day, jitter is gone in a second.
-      if (place !== null) place.wallMs += (arrivalMs - wallMsOf(ticksOf(rtp))) / 256;
-    },
-    restart,
     isPlaced: () => place !== null,
     placeAt: (rtp, arrivalMs, reference, notBefore) => {
-      const byArrival = arrivalMs - reference.wallMs;
-      const ntpMs = ntpMsOf(rtp);
-      const bySender = ntpMs === null || reference.ntpMs === null ? byArrival : ntpMs - reference.ntpMs;
-      const offsetMs = Math.abs(bySender - byArrival) > mostDisagreementMs ? byArrival : bySender;
-      const ticks = Math.max(Math.round((reference.timeMs + offsetMs) * perMs), notBefore);
+      const { ms } = elapsedSince(reference, { wallMs: arrivalMs, ntpMs: sender.ntpMsOf(rtp) });
+      const ticks = Math.max(Math.round((reference.timeMs + ms) * perMs), notBefore);
       place = { rtp, ticks, wallMs: arrivalMs };
     },
-    ticksOf,
+    steer: (ticks) => {
+      if (place !== null) place.ticks += ticks;
+    },
+    ticksOf: (rtp) => Math.round(exactTicksOf(rtp)),
     wallMsOf,
     clockAt: (ticks) => {
       if (place === null) return null;
-      const rtp = (place.rtp + ((ticks - place.ticks) % 0x1_0000_0000) + 0x1_0000_0000) % 0x1_0000_0000;
-      return { rtp, wallMs: wallMsOf(ticks), ntpMs: ntpMsOf(rtp) };
+      const distance = Math.round(ticks - place.ticks);
+      const rtp = (place.rtp + (distance % 0x1_0000_0000) + 0x1_0000_0000) % 0x1_0000_0000;
+      return { rtp, wallMs: wallMsOf(ticks), ntpMs: sender.ntpMsOf(rtp) };
     },
+    momentOf,
+    momentNow: () => (last === null ? null : momentOf(last.rtp)),
   };
 };

@@ -2,13 +2,13 @@ import type { AccessUnit } from './access-unit.ts';
 import type { Lane } from './lane.ts';
 import type { OpenSegment } from './open-segments.ts';
 import { elapsedMs, hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
-import { beginSegment, closeAll, configure, placeUnit, segmentAt, writeUnit } from './segment-cutting.ts';
+import { beginSegment, closeAll, configure, noteJump, placeUnit, segmentAt, writeUnit } from './segment-cutting.ts';
 
 /** Takes the next video unit: begins with it, cuts before it, or goes on. It stays in the lane's inbox meanwhile. */
 export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {
   const { timeline } = lane;
   if (unit.newClock === true || timeline.jumps(unit.timestamp, unit.arrivalMs)) {
-    if (hasVideo(state)) breakVideo(state);
+    if (hasVideo(state)) breakVideo(state, lane);
     timeline.restart();
     state.periodDue = true;
   }
@@ -22,7 +22,7 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
   else if (unit.lossBefore) wantKeyFrame(state);
   if (unit.key && configure(lane, unit)) state.periodDue = true;
   if (hasVideo(state) && unit.key && state.periodDue && !mayBegin(state)) {
-    breakVideo(state);
+    breakVideo(state, lane);
     state.skippedUnits++;
     return;
   }
@@ -34,9 +34,9 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
 };
 
 /** The clock of the video jumped, or its coding changes too often: what came before is closed, what comes begins a new period. */
-const breakVideo = (state: RecordingState): void => {
+const breakVideo = (state: RecordingState, lane: Lane): void => {
+  noteJump(state, lane);
   closeAll(state);
-  state.gap = { cause: 'packet_loss', fromMs: state.endWallMs };
   state.phase = { kind: 'waiting', sinceMs: state.clock.nowMs() };
 };
 

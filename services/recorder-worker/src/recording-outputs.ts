@@ -111,6 +111,9 @@ export const openOutputSink = (
       case 'request-key-frame':
         events.wantsKeyFrame();
         return;
+      case 'clock-step':
+        log.warn({ ms: Math.round(output.byMs) }, "the node's clock was set");
+        return;
       case 'refused-track':
         log.warn({ track: output.track, codec: output.codec, reason: output.reason }, 'a track is not recorded');
     }
