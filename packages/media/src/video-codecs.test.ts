@@ -42,7 +42,7 @@ const finish: RecordingInput = { kind: 'finish' };
 describe.each([
   ['H264', 'h264', 'avc1', /^avc1\.42c0/],
   ['H265', 'hevc', 'hvc1', /^hvc1\.1\.6\.L\d+\.90$/],
-  ['VP9', 'vp9', 'vp09', /^vp09\.00\.\d\d\.08$/],
+  ['VP9', 'vp9', 'vp09', /^vp09\.00\.\d\d\.08\.01\.02\.02\.02\.00$/],
   ['AV1', 'av1', 'av01', /^av01\.0\.\d\dM\.08$/],
 ] as const)('%s', (codec: VideoCodec, name, tag, codecString) => {
   let clip: CodedVideo;

@@ -67,10 +67,8 @@ export const decodeVp9Configuration = (record: Uint8Array): Vp9Record | null => 
   return { profile, level, bitDepth, chroma, matrix, fullRange, width, height };
 };
 
-/** The RFC 6381 codec string: `vp09.PP.LL.DD`, with chroma and colours where they are not the default. */
+/** The RFC 6381 codec string `vp09.PP.LL.DD.CC.cp.tc.mc.FF`: the short form would say that colours are those of BT.709. */
 export const vp9CodecString = ({ profile, level, bitDepth, chroma, matrix, fullRange }: Vp9Record): string => {
-  const short = [profile, level, bitDepth];
-  const isDefault = chroma <= 1 && matrix === unspecified && !fullRange;
-  const all = isDefault ? short : [...short, chroma, unspecified, unspecified, matrix, fullRange ? 1 : 0];
-  return ['vp09', ...all.map((value) => String(value).padStart(2, '0'))].join('.');
+  const fields = [profile, level, bitDepth, chroma, unspecified, unspecified, matrix, fullRange ? 1 : 0];
+  return ['vp09', ...fields.map((value) => String(value).padStart(2, '0'))].join('.');
 };

@@ -196,9 +196,9 @@ describe('packets to pictures', () => {
     ]);
     expect(new Set(units.map(({ configuration }) => configuration)).size).toBe(2);
     expect(units.map(({ configuration }) => codecs.VP9!.describe(configuration!)!.codec)).toEqual([
-      'vp09.00.30.08',
-      'vp09.00.30.08',
-      'vp09.00.30.08',
+      'vp09.00.30.08.01.02.02.02.00',
+      'vp09.00.30.08.01.02.02.02.00',
+      'vp09.00.30.08.01.02.02.02.00',
       'vp09.01.30.08.03.02.02.02.00',
     ]);
   });
@@ -234,8 +234,8 @@ describe('packets to pictures', () => {
 describe('the configuration', () => {
   const colors = { bitDepth: 8, chroma: 1, colorSpace: 0, fullRange: false };
   test.each([
-    [{ profile: 0, level: 31, ...colors }, 'vp09.00.31.08'],
-    [{ profile: 2, level: 10, ...colors, bitDepth: 10 }, 'vp09.02.10.10'],
+    [{ profile: 0, level: 31, ...colors }, 'vp09.00.31.08.01.02.02.02.00'],
+    [{ profile: 2, level: 10, ...colors, bitDepth: 10 }, 'vp09.02.10.10.01.02.02.02.00'],
     [{ profile: 0, level: 41, ...colors, colorSpace: 2 }, 'vp09.00.41.08.01.02.02.01.00'],
     [{ profile: 1, level: 31, ...colors, chroma: 3, colorSpace: 7, fullRange: true }, 'vp09.01.31.08.03.02.02.00.01'],
   ])('%j has its codec string, and is read back', (fields, codec) => {
