@@ -97,6 +97,15 @@ describe('offers of real publishers', () => {
     expect(unwrap(negotiatePublisher(obs.replace('a=mid:0\r\n', `a=mid:0\r\n${lines}`))).tracks).toHaveLength(2);
   });
 
+  test('simulcast is answered without, so that one encoding comes and not whichever is named first', () => {
+    const layers = ['a=rid:f send', 'a=rid:h send', 'a=rid:q send', 'a=simulcast:send q;h;f'].join('\r\n');
+    const offered = chromium.replace('a=mid:1\r\n', `a=mid:1\r\n${layers}\r\n`);
+    expect(offered).toContain('a=simulcast');
+    const { sections, tracks } = unwrap(negotiatePublisher(offered));
+    expect(tracks).toHaveLength(2);
+    expect(buildAnswer(transport, sections)).not.toMatch(/a=(rid|simulcast)/);
+  });
+
   test('an answer can be read as an offer of the other side', () => {
     const answer = buildAnswer(transport, unwrap(negotiateViewer(viewer, published, source)).sections);
     const back = parseOffer(answer.replaceAll('setup:passive', 'setup:active').replace('AA', 'AA'.repeat(32)));
