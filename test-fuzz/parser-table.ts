@@ -697,6 +697,7 @@ export const parsers: readonly Parser[] = [
 export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/rtc/src/socket-address.ts#decodeSocketAddress': 'what the kernel writes',
   'packages/media/src/unit-depacketizer.ts#unitDepacketizer': 'what the depacketizers of each codec are made with',
+  'packages/media/src/decode-times.ts#decodeTimes': 'times of samples, which no bytes are read for',
   'packages/media/src/box-reader.ts#readU32': 'four bytes at a place',
   'packages/media/src/bit-reader.ts#bitReader': 'what the readers of parameter sets are made with',
   'packages/media/src/box-reader.ts#readU64': 'eight bytes at a place',

@@ -228,6 +228,17 @@ test('docs/spool.md has the boxes and the tables that the spool has', () => {
   expect(listed.sort()).toEqual(tables.sort());
 });
 
+test('docs/what-breaks-elsewhere.md names tests that exist, at least one in each row', () => {
+  const rows = tableRows(read('docs/what-breaks-elsewhere.md'));
+  const told = rows.map((row) => [...(row.at(-1) ?? '').matchAll(/`([^`]+\.test\.ts)`: “([^”]+)”/g)]);
+  const isThere = (file: string, name: string): boolean =>
+    existsSync(join(root, file)) && ["'", '"', '`'].some((quote) => read(file).includes(`${quote}${name}${quote}`));
+  const missing = told.flat().filter(([, file = '', name = '']) => !isThere(file, name));
+  expect(rows.length).toBeGreaterThan(40);
+  expect(rows.filter((_, at) => told[at]?.length === 0)).toEqual([]);
+  expect(missing.map(([whole]) => whole)).toEqual([]);
+});
+
 type Route = { method: string; path: string; who: string; what: string };
 
 /** The rows of a table of routes, one for each method and path; HEAD and OPTIONS are told in the text above. */
