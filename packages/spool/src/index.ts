@@ -1,5 +1,5 @@
 export type { IndexCursor } from './index-cursor.ts';
-export type { SpoolClock } from './ledger-database.ts';
+export type { SpoolNeeds } from './ledger-database.ts';
 export type { RecordingRecord, TrackFile } from './ledger-rows.ts';
 export type { ManifestFacts, ManifestLedger } from './manifest-facts.ts';
 export {

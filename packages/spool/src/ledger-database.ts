@@ -2,8 +2,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { LEDGER_INDEXES, LEDGER_SCHEMA, LEDGER_VERSION } from './ledger-schema.ts';
 import { SpoolError } from './spool-error.ts';
 
-/** Time in wall milliseconds and new random ids, as arguments. */
-export type SpoolClock = { now: () => number; newId: () => string };
+/** Time in wall milliseconds, new random ids, and how a directory's entries are made durable, as arguments. */
+export type SpoolNeeds = { now: () => number; newId: () => string; syncDirectory: (path: string) => void };
 
 /** The open database of a ledger and the two things every writer needs: a transaction and its stamps. */
 export type LedgerDatabase = {
@@ -11,6 +11,7 @@ export type LedgerDatabase = {
   spoolId: string;
   now: () => number;
   newId: () => string;
+  syncDirectory: (path: string) => void;
   /** Runs `work` in one immediate transaction, durable when it returns; an error rolls all of it back. */
   transaction<T>(work: () => T): T;
   /** Runs reads that all see the ledger of one moment, without keeping anybody from writing. */
@@ -92,14 +93,14 @@ const useTransactions = (db: DatabaseSync): Pick<LedgerDatabase, 'transaction' |
  * Opens the ledger at `path`, made with a new spool id when `create` says so. WAL with `synchronous = FULL`: what a
  * transaction wrote is on the disk when it returns. Throws SpoolError `ledger_damaged` or `ledger_newer`.
  */
-export const openLedgerDatabase = (path: string, clock: SpoolClock, create: boolean): LedgerDatabase => {
+export const openLedgerDatabase = (path: string, needs: SpoolNeeds, create: boolean): LedgerDatabase => {
   let db: DatabaseSync | undefined;
   try {
     db = connect(path, create);
     db.exec('pragma synchronous = full');
-    migrate(db, clock.newId);
+    migrate(db, needs.newId);
     const spool = db.prepare('select spool_id from spool').get() as { spool_id: string };
-    return withStamps(db, spool.spool_id, clock);
+    return withStamps(db, spool.spool_id, needs);
   } catch (error) {
     db?.close();
     if (!isDamage(error)) throw error;
@@ -109,14 +110,14 @@ export const openLedgerDatabase = (path: string, clock: SpoolClock, create: bool
   }
 };
 
-const withStamps = (db: DatabaseSync, spoolId: string, { now, newId }: SpoolClock): LedgerDatabase => {
+const withStamps = (db: DatabaseSync, spoolId: string, needs: SpoolNeeds): LedgerDatabase => {
+  const { now } = needs;
   const take = db.prepare('update spool set last_stamp = max(?, last_stamp + 1) returning last_stamp');
   const last = db.prepare('select last_stamp from spool');
   return {
     db,
     spoolId,
-    now,
-    newId,
+    ...needs,
     ...useTransactions(db),
     nextStamp: () => (take.get(Math.floor(now() * 1000)) as { last_stamp: number }).last_stamp,
     lastStamp: () => (last.get() as { last_stamp: number }).last_stamp,

@@ -87,8 +87,8 @@ describe('stamps', () => {
     using t = openTestSpool();
     const id = startTestRecording(t.spool, 'cam-1');
     const before = t.spool.lastStamp();
-    const newId = () => 'unused';
-    const { db, snapshot, close } = openLedgerDatabase(join(t.dir, 'ledger.db'), { now: Date.now, newId }, false);
+    const needs = { now: Date.now, newId: () => 'unused', syncDirectory: () => undefined };
+    const { db, snapshot, close } = openLedgerDatabase(join(t.dir, 'ledger.db'), needs, false);
     let isCommitted = false;
     // The recorder commits after the page's recordings are read and before its segments are.
     const interleaved = {

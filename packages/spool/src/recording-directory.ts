@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { decodeObjectName, type ObjectName, pathFault, type TrackKind } from '@weir/contracts';
 import { SpoolError } from './spool-error.ts';
 
@@ -19,12 +19,17 @@ export const syncDirectory = (path: string): void => {
   }
 };
 
-/** Creates a directory below `root` and syncs every entry that this made; true if it was not there before. */
-export const createDirectory = (root: string, relative: string): boolean => {
-  const path = join(root, relative);
+/**
+ * Creates a directory below `root` and syncs its entry and those of its parents up to `root`, whoever made them: one
+ * that a killed process made may not be durable yet. True if it was not there before.
+ */
+export const createDirectory = (root: string, relative: string, sync: (path: string) => void): boolean => {
+  const above = resolve(root);
+  const path = join(above, relative);
   const first = mkdirSync(path, { recursive: true });
   if (first === undefined) return false;
-  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
+  const top = Math.min(first.length, above.length + 1);
+  for (let made = path; made.length >= top; made = dirname(made)) sync(dirname(made));
   return true;
 };
 

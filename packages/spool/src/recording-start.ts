@@ -52,7 +52,7 @@ export const startRecording =
       }
       const { record, recordDir } = placeRecording(ledger, root, start);
       try {
-        createDirectory(root, recordDir);
+        createDirectory(root, recordDir, ledger.syncDirectory);
       } catch (error) {
         const code = (error as { code?: unknown }).code;
         if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;

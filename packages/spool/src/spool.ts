@@ -15,9 +15,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type IndexCursor, indexCursor } from './index-cursor.ts';
-import { type LedgerDatabase, openLedgerDatabase, type SpoolClock } from './ledger-database.ts';
+import { type LedgerDatabase, openLedgerDatabase, type SpoolNeeds } from './ledger-database.ts';
 import { type LedgerRows, ledgerRows } from './ledger-rows.ts';
 import { type ManifestLedger, manifestLedger } from './manifest-facts.ts';
 import { createDirectory, syncDirectory } from './recording-directory.ts';
@@ -57,17 +57,22 @@ const reader = (ledger: LedgerDatabase, rows: LedgerRows, dir: string) => ({
   ...indexCursor(ledger),
 });
 
-const clockOf = ({ now = Date.now, newId = randomUUID }: Partial<SpoolClock>): SpoolClock => ({ now, newId });
+const whole = (needs: Partial<SpoolNeeds>): SpoolNeeds => ({
+  now: Date.now,
+  newId: randomUUID,
+  syncDirectory,
+  ...needs,
+});
 
 /**
  * Opens the spool at `dir` for its recorder; a directory without a ledger becomes a new spool. Throws SpoolError
  * `spool_held` while another recorder process has it; the lock ends with the process or the spool's disposal.
  */
-export const openSpool = (dir: string, clock: Partial<SpoolClock> = {}): Spool => {
-  createDirectory(resolve(dir), '.');
+export const openSpool = (dir: string, needs: Partial<SpoolNeeds> = {}): Spool => {
+  createDirectory(dir, '.', syncDirectory);
   const lock = takeSpoolLock(dir);
   try {
-    const ledger = openLedgerDatabase(join(dir, 'ledger.db'), clockOf(clock), true);
+    const ledger = openLedgerDatabase(join(dir, 'ledger.db'), whole(needs), true);
     syncDirectory(dir);
     const rows = ledgerRows(ledger);
     const manifests = manifestLedger(ledger, rows);
@@ -88,13 +93,13 @@ export const openSpool = (dir: string, clock: Partial<SpoolClock> = {}): Spool =
 };
 
 /** Opens the ledger of the spool at `dir` without the lock. Throws SpoolError `spool_missing` where there is none yet. */
-export const openLedger = (dir: string, clock: Partial<SpoolClock> = {}): Ledger => {
+export const openLedger = (dir: string, needs: Partial<SpoolNeeds> = {}): Ledger => {
   const path = join(dir, 'ledger.db');
   // Empty is the ledger that its recorder is just making: whoever opened it now could keep WAL mode from being set.
   if (!existsSync(path) || statSync(path).size === 0) {
     throw new SpoolError('spool_missing', `${dir} has no ledger: the recorder makes it when it starts`);
   }
-  const ledger = openLedgerDatabase(path, clockOf(clock), false);
+  const ledger = openLedgerDatabase(path, whole(needs), false);
   const rows = ledgerRows(ledger);
   return {
     ...reader(ledger, rows, dir),
