@@ -172,15 +172,23 @@ const clockAt = (lane: Lane, sample: Sample | null, ticks: number): ResumePoint[
   };
 };
 
-/** The resume point that holds with only the synced parts counted. */
-export const durablePoint = (lane: Lane, newestOrdinal: number): ResumePoint | null =>
-  lane.files.undurable[0]?.before ?? livePoint(lane, newestOrdinal);
+/**
+ * The resume point that holds once what was given out before is synced, and of the rest only what is known to be. What
+ * an earlier publication left need not be known: everything of it is on the disk before the first part of this one.
+ */
+export const writtenPoint = (lane: Lane, newestOrdinal: number): ResumePoint | null => {
+  const { startedAtMs } = lane.publication;
+  const first = lane.files.undurable.find(({ before }) => before.publishedAtMs === startedAtMs);
+  return first?.before ?? livePoint(lane, newestOrdinal);
+};
 
 /** Takes note of a part given out. */
 export const noteUndurable = (files: LaneFiles, id: number, before: ResumePoint): void => {
-  files.undurable.push({ id, before });
-  // The first entry is the one that counts; a middle one is dropped where nobody tells of syncs.
-  if (files.undurable.length > mostUndurable) files.undurable.splice(1, 1);
+  const last = files.undurable.at(-1);
+  const isFull = files.undurable.length >= mostUndurable && last?.before.publishedAtMs === before.publishedAtMs;
+  // Where nobody tells of syncs the last entry stands for all behind it.
+  if (last !== undefined && isFull) last.id = id;
+  else files.undurable.push({ id, before });
 };
 
 /** Takes note that all parts up to this id are synced. */

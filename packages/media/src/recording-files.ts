@@ -1,6 +1,6 @@
 import type { TrackKind } from './codecs.ts';
 import { encodeInitSegment } from './init-segment.ts';
-import { durablePoint, type Lane, livePoint, noteUndurable, pointBefore } from './lane.ts';
+import { type Lane, livePoint, noteUndurable, pointBefore, writtenPoint } from './lane.ts';
 import type { OpenSegment, OpenSegments } from './open-segments.ts';
 import { encodePart } from './part.ts';
 import type { InitOutput, RecordingOutput } from './recording-messages.ts';
@@ -20,8 +20,6 @@ export type FilesNeeds = {
 export type RecordingFiles = {
   part: (lane: Lane, part: RawPart) => void;
   close: (segment: OpenSegment, opensAnew: boolean) => void;
-  /** Resume points of all tracks that hold with only the synced parts counted. */
-  durablePoints: () => ResumePoint[];
   parts: () => number;
 };
 
@@ -32,7 +30,7 @@ export const recordingFiles = (needs: FilesNeeds): RecordingFiles => {
   const pointsOfOthers = (track: TrackKind | null): ResumePoint[] =>
     Object.values(needs.lanes)
       .filter((lane) => lane.kind !== track)
-      .map((lane) => durablePoint(lane, needs.newestOrdinal()))
+      .map((lane) => writtenPoint(lane, needs.newestOrdinal()))
       .filter((point) => point !== null);
 
   const part = (lane: Lane, raw: RawPart): void => {
@@ -91,7 +89,7 @@ export const recordingFiles = (needs: FilesNeeds): RecordingFiles => {
     });
   };
 
-  return { part, close, durablePoints: () => pointsOfOthers(null), parts: () => parts };
+  return { part, close, parts: () => parts };
 };
 
 const initOutput = (

@@ -1,5 +1,5 @@
 import { codecs, type PublishedTrack, type TrackKind } from './codecs.ts';
-import { endMsOf, type Lane, type LaneFiles, noteDurable, openLane } from './lane.ts';
+import { endMsOf, type Lane, type LaneFiles, livePoint, noteDurable, openLane } from './lane.ts';
 import type { Publication, RecordingCounters, RecordingResume, ResumedTrack } from './recording-messages.ts';
 import { resumedLaneFiles, standingTracks } from './recording-resume.ts';
 import type { RecordingState } from './recording-state.ts';
@@ -22,6 +22,11 @@ export type RecordingLanes = {
   /** The lowest ordinal that the restart left awaited, 0 when no track has a place. */
   lowestResumed: () => number;
   noteDurable: (part: number) => void;
+  /**
+   * Resume points of all tracks that hold with only the synced parts counted: also of a track that the present
+   * publication does not have, as long as parts of it are not synced.
+   */
+  durablePoints: (newestOrdinal: number) => ResumePoint[];
   receiverCounters: () => ReceiverCounters;
 };
 
@@ -93,6 +98,13 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
       noteDurable(files.video, part);
       noteDurable(files.audio, part);
     },
+    durablePoints: (newestOrdinal) =>
+      (['video', 'audio'] as const)
+        .map((kind) => {
+          const lane = state.lanes[kind];
+          return files[kind].undurable[0]?.before ?? (lane === undefined ? null : livePoint(lane, newestOrdinal));
+        })
+        .filter((point) => point !== null),
     receiverCounters: () => {
       const sum = { ...retired };
       for (const lane of Object.values(state.lanes)) addCounters(sum, lane);

@@ -158,10 +158,10 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
 
   const takePacket = (input: Extract<RecordingInput, { kind: 'packet' }>): void => {
     packets++;
+    newestOrdinal = Math.max(newestOrdinal, input.ordinal);
     const lane = lanes[input.track];
     if (lane === undefined) {
       refused++;
-      newestOrdinal = Math.max(newestOrdinal, input.ordinal);
       return;
     }
     if (input.ordinal < lane.dropBelow) {
@@ -169,7 +169,6 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
       return;
     }
     lane.dropBelow = input.ordinal + 1;
-    newestOrdinal = Math.max(newestOrdinal, input.ordinal);
     const rtp = isRtcp(input.bytes) ? null : parseRtp(input.bytes);
     const arrivalMs = state.clock.packet(input.arrivalMs, rtp === null ? null : momentOf(lane, rtp));
     if (state.phase.kind === 'waiting') state.phase.sinceMs ??= state.clock.nowMs();
@@ -249,7 +248,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
       take(input);
       return out;
     },
-    resumePoints: files.durablePoints,
+    resumePoints: () => opener.durablePoints(newestOrdinal),
     counters: () => ({
       packets,
       refused,
