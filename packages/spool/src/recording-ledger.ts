@@ -46,6 +46,8 @@ export type OpenRecording = {
   lastNumber: number;
   /** Where the last segment with a row left each track. */
   resume: ResumePoint[];
+  /** Of the recording that a rotation gave a stream: where the one before it left each track; else empty. */
+  handedOver: ResumePoint[];
   /** End of the last segment with a row, in wall milliseconds; the start when there is none. */
   lastEndMs: number;
   /** Files that have no row yet, ascending; the highest of each track is the one to reopen. */
@@ -190,6 +192,13 @@ const summaryReader = ({ db }: LedgerDatabase, rows: LedgerRows) => {
 const openReader = ({ db }: LedgerDatabase, rows: LedgerRows, root: string) => {
   const last = db.prepare(`select number, resume, start_ms + duration_ms as end_ms from segments
     where recording_id = ? order by number desc limit 1`);
+  const before = db.prepare(`select recording_id from recordings
+    where stream = ? and record < ? and end_cause = 'rotated' order by record desc limit 1`);
+  const handedOver = ({ cause, stream, record }: RecordingRecord): ResumePoint[] => {
+    const rotated = cause === 'rotation' ? before.get(stream, record) : undefined;
+    const segment = rotated === undefined ? undefined : last.get(rotated.recording_id as string);
+    return segment === undefined ? [] : (JSON.parse(segment.resume as string) as ResumePoint[]);
+  };
   return (recordingId: string): OpenRecording => {
     const recording = rows.recording(recordingId);
     if (recording === undefined) throw unknownRecording(recordingId);
@@ -202,6 +211,7 @@ const openReader = ({ db }: LedgerDatabase, rows: LedgerRows, root: string) => {
       inits: rows.inits(recordingId),
       lastNumber,
       resume: segment === undefined ? [] : (JSON.parse(segment.resume) as ResumePoint[]),
+      handedOver: handedOver(recording),
       lastEndMs: segment?.end_ms ?? recording.start_ms,
       files: listOpenSegmentFiles(path, lastNumber),
     };

@@ -118,9 +118,10 @@ export const startTapServer = async (token: string): Promise<TapServer> => {
       }),
     );
     const from = hello.epoch === state.epoch ? Math.max(hello.from_ordinal ?? 0, first) : first;
-    const before = ring.items.findLast((item) => item.kind === 'signal' && item.ordinal <= from);
+    // As the node's ring does: the signal in force there, then everything from that place on.
+    const before = ring.items.findLast((item) => item.kind === 'signal' && item.ordinal < from);
     if (before !== undefined) socket.write(before.frame);
-    for (const item of ring.items) if (item.ordinal >= from && item !== before) socket.write(item.frame);
+    for (const item of ring.items) if (item.ordinal >= from) socket.write(item.frame);
     ring.readers.add(socket);
     socket.on('close', () => ring.readers.delete(socket));
   };

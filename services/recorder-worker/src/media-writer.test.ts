@@ -84,6 +84,24 @@ test.each<[string, WriterInput[], string[]]>([
   expect(await write([...inputs, ...ends])).toEqual({ failure: null, gaps: expected });
 });
 
+test('a file has its name on the disk before the next one of its track is made, however many come in one flush', async () => {
+  const order: string[] = [];
+  const disk: Disk = {
+    ...systemDisk,
+    open: (path, flags) => {
+      order.push(path.slice(-10, -4));
+      return systemDisk.open(path, flags);
+    },
+    syncDirectory: async (path) => {
+      await systemDisk.syncDirectory(path);
+      order.push('names');
+    },
+  };
+  const { failure } = await write([part('video', 1), part('video', 2), part('video', 3)], disk);
+  expect(failure).toBeNull();
+  expect(order).toEqual(['g_0001', 'names', 'g_0002', 'names', 'g_0003', 'names']);
+});
+
 test('after a write that failed no file stays open and nothing writes any more', async () => {
   let open = 0;
   let isWriting = 0;
@@ -91,18 +109,21 @@ test('after a write that failed no file stays open and nothing writes any more',
     ...systemDisk,
     open: async (path, flags) => {
       const file = await systemDisk.open(path, flags);
+      let isWritten = false;
       open += 1;
       return {
         ...file,
         write: async (pieces, position) => {
           if (path.includes('v_seg')) throw Object.assign(new Error('EIO: write'), { code: 'EIO' });
+          isWritten = true;
           isWriting += 1;
           await new Promise((resolve) => setTimeout(resolve, 20));
           await file.write(pieces, position);
           isWriting -= 1;
+          isWritten = false;
         },
         close: async () => {
-          expect(isWriting).toBe(0);
+          expect(isWritten).toBe(false);
           await file.close();
           open -= 1;
         },

@@ -36,7 +36,7 @@ export type WriterStart = { chain: Map<TrackKind, { number: number; sha256: stri
 
 /** What the writer needs. */
 export type WriterDeps = {
-  spool: Pick<Spool, 'addInit' | 'closeSegment' | 'noteGap'>;
+  spool: Pick<Spool, 'inits' | 'addInit' | 'closeSegment' | 'noteGap'>;
   recordingId: string;
   /** The recording's directory. */
   path: string;
@@ -89,8 +89,20 @@ const openFiles = ({ recordingId, path, disk }: WriterDeps, { chain, open }: Wri
     const last = open.findLast((each) => each.track === 'video')?.number ?? chain.get('video')?.number ?? 0;
     return number - last <= 1;
   };
+  const syncNames = async (): Promise<void> => {
+    if (!hasNewName) return;
+    hasNewName = false;
+    try {
+      await disk.syncDirectory(path);
+    } catch (error) {
+      hasNewName = true;
+      throw error;
+    }
+  };
   const create = async (track: TrackKind, number: number): Promise<OpenFile> => {
     const before = open.findLast((each) => each.track === track);
+    // A later file must not survive without the one before it: a recovery would go on behind it.
+    if (before !== undefined) await syncNames();
     const previous =
       before === undefined ? (chain.get(track) ?? null) : { number: before.number, sha256: before.file.sha256() };
     const gaps = track === 'video' || !isVideoComing(number) ? gapsSince : [];
@@ -113,11 +125,7 @@ const openFiles = ({ recordingId, path, disk }: WriterDeps, { chain, open }: Wri
       }
     },
     /** Makes names of new files durable. */
-    syncNames: async (): Promise<void> => {
-      if (!hasNewName) return;
-      await disk.syncDirectory(path);
-      hasNewName = false;
-    },
+    syncNames,
     noteGap: (gap: ChainGap) => gapsSince.push(gap),
     of: (number: number) => open.filter((each) => each.number === number),
     release: async (files: readonly OpenFile[]): Promise<void> => {
@@ -165,6 +173,11 @@ export const openMediaWriter = (deps: WriterDeps, start: WriterStart): MediaWrit
   };
 
   const writeInit = async (bytes: Uint8Array, init: Omit<NewInit, 'bytes'>): Promise<void> => {
+    // A process that died before the first part of its track left it whole: the row came after the bytes.
+    const isThere = spool
+      .inits(recordingId)
+      .some(({ track, period, sha256 }) => track === init.track && period === init.period && sha256 === init.sha256);
+    if (isThere) return;
     const name = encodeObjectName({ kind: 'init', track: init.track, period: init.period });
     const file = await disk.open(join(path, name), 'wx+');
     try {

@@ -13,6 +13,8 @@ export type RecordingSettings = {
   maxRecordingMs: number;
   /** Most bytes of one recording that wait for the disk. */
   maxQueuedBytes: number;
+  /** How long a disk that fails is left alone before it is tried again. */
+  diskRetryMs: number;
 };
 
 /** What every recording of a recorder shares. */

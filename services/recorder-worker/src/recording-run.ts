@@ -43,7 +43,6 @@ export type RecordingRun = {
   secondsSinceDurable(): number;
 };
 
-const DISK_RETRY_MS = 1_000;
 // A recording that is asked to end while the disk fails stays open after so many tries: the next start finds it.
 const LAST_TRIES = 2;
 const FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
@@ -96,7 +95,7 @@ export const runRecording = (
     const cause = isFull(error) ? 'disk_full' : 'disk_error';
     log.error({ err: error, cause }, 'the spool cannot be written: recording waits');
     if (cause === 'disk_full') deps.full();
-    else await wait(DISK_RETRY_MS);
+    else await wait(deps.settings.diskRetryMs);
     const recovered = await recover();
     await closeFiles(recovered);
     const from_ms = Math.round(recovered.lastMediaMs ?? recovered.recording.recording.start_ms);
@@ -184,7 +183,7 @@ export const runRecording = (
         log.error({ err: error }, 'the recording cannot go on yet');
         if (wish?.kind === 'suspend') return null;
         if (isFull(error)) deps.full();
-        await wait(DISK_RETRY_MS);
+        await wait(deps.settings.diskRetryMs);
         if (wish !== null) return null;
       }
     }

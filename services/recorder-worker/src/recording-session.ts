@@ -86,7 +86,9 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     resume: recovered.resume,
   });
   const resumedAt = placeOf(recovered.resume?.tracks.map(({ point }) => point) ?? []);
-  const feed = ringFeed(resumedAt ?? start.beginAt, deps.monotonicMs());
+  // A rotation that a restart came behind is known by the ledger alone.
+  const beginAt = start.beginAt ?? placeOf(recovered.recording.handedOver);
+  const feed = ringFeed(resumedAt ?? beginAt, deps.monotonicMs());
   const carryCounters = counterCarrier(core, counts);
   let durableAtMs = deps.monotonicMs();
   let isFirstWelcome = true;

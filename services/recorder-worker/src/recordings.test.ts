@@ -19,7 +19,7 @@ test('an offer takes up what the ledger has open and nobody runs', async () => {
     address: '127.0.0.1:1',
     token: '',
     processId: 'p',
-    settings: { segmentMs: 2000, reconnectMs: 60_000, maxRecordingMs: 0, maxQueuedBytes: 1e6 },
+    settings: { segmentMs: 2000, reconnectMs: 60_000, maxRecordingMs: 0, maxQueuedBytes: 1e6, diskRetryMs: 1000 },
     counts: recorderCounts(),
     synced: () => undefined,
     tell: () => undefined,

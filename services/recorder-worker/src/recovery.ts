@@ -144,9 +144,9 @@ const resumedTrack = async (
   recording: OpenRecording,
   point: ResumePoint,
   file: FoundFile | undefined,
-): Promise<ResumedTrack | null> => {
+): Promise<ResumedTrack> => {
+  // Of a track that has no file yet, what others tell of it is the place of its first packet.
   const configuration = point.period === 0 ? null : await configurationOf(recording, point.track, point.period);
-  if (configuration === null) return null;
   if (file === undefined) return { point, configuration, open: null };
   const { base_time: baseDecodeTime, duration, samples } = factsOf(file, timescaleOf(recording, point.track));
   const bytes = file.parts.reduce((sum, { length }) => sum + length, 0);
@@ -216,7 +216,7 @@ export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: st
     found.flatMap(({ parts }) => parts.flatMap(({ resume }) => resume)),
   );
   const chain = chainOf(spool, recordingId);
-  const resumed = await Promise.all(
+  const tracks = await Promise.all(
     [...points.values()].map((point) =>
       resumedTrack(
         recording,
@@ -225,14 +225,14 @@ export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: st
       ),
     ),
   );
-  const tracks = resumed.filter((track) => track !== null);
   const lastSegment = Math.max(recording.lastNumber, 0, ...found.map(({ number }) => number));
   const period = Math.max(0, ...recording.inits.map((init) => init.period));
   const walls = [...points.values()].flatMap(({ clock }) => (clock === null ? [] : [clock.wallMs]));
   const start: WriterStart = { chain, open: await reopen(disk, recording, open) };
   return {
     recording: spool.openRecording(recordingId),
-    resume: lastSegment === 0 && tracks.length === 0 ? null : { tracks, lastSegment, period },
+    // An init file that has its row keeps its name: with nothing behind it, what comes begins the next period.
+    resume: period === 0 && tracks.length === 0 ? null : { tracks, lastSegment, period },
     start,
     lastMediaMs: walls.length === 0 ? null : Math.max(...walls),
     tornBytes,

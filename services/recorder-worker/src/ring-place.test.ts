@@ -16,11 +16,21 @@ const point = (track: 'video' | 'audio', publishedAtMs: number, ordinal: number)
   clock: null,
 });
 
+const both = [point('video', 1, 90), point('audio', 1, 80)];
+const earlier = [point('video', 2, 90), point('audio', 1, 40)];
+
 test.each([
   ['nothing yet', [], null],
-  ['both tracks of one publication: the lower', [point('video', 1, 90), point('audio', 1, 80)], 80],
-  ['a track that ended with an earlier publication counts no more', [point('video', 2, 90), point('audio', 1, 40)], 90],
-])('%s', (_name, points, ordinal) => {
+  ['both tracks of one publication: the lower', both, 80],
+  ['a track that ended with an earlier publication counts no more', earlier, 90],
+])('a place to go on at: %s', (_name, points, ordinal) => {
   expect(placeOf(points)).toEqual(ordinal === null ? null : { epoch: 'e', ordinal });
-  expect(durableOrdinal(points)).toBe(ordinal ?? 0);
+});
+
+test.each([
+  ['nothing yet', [], 0],
+  ['both tracks of one publication: the lower', both, 80],
+  ['a track of an earlier publication that is not synced yet holds it back', earlier, 40],
+])('a watermark: %s', (_name, points, ordinal) => {
+  expect(durableOrdinal(points)).toBe(ordinal);
 });

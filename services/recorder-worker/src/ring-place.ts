@@ -17,8 +17,9 @@ export const placeOf = (points: readonly ResumePoint[]): RingPlace | null => {
   return { epoch: first.epoch, ordinal: Math.min(first.ordinal, ...others.map(({ ordinal }) => ordinal)) };
 };
 
-/** The lowest ordinal that is not durable; 0 while nothing is. */
-export const durableOrdinal = (points: readonly ResumePoint[]): number => placeOf(points)?.ordinal ?? 0;
+/** The lowest ordinal that is not durable, of whatever publication; 0 while nothing is. */
+export const durableOrdinal = (points: readonly ResumePoint[]): number =>
+  points.length === 0 ? 0 : Math.min(...points.map(({ ordinal }) => ordinal));
 
 /** A publication as the core takes it: codec names in upper case. */
 export const corePublication = ({ epoch, ordinal, startedAtMs, tracks }: WirePublication): Publication => ({

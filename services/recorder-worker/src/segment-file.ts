@@ -112,10 +112,14 @@ export const createSegmentFile = async (disk: Disk, path: string, head: Uint8Arr
   });
 };
 
-/** Opens a segment file to go on behind `whole`, its bytes up to the last whole part; what follows is cut off. */
+/**
+ * Opens a segment file to go on behind `whole`, its bytes up to the last whole part; what follows is cut off. They are
+ * written once more: what was read may be pages whose sync failed, which are readable and will never reach the disk.
+ */
 export const reopenSegmentFile = async (disk: Disk, path: string, whole: Uint8Array): Promise<SegmentFile> => {
   const file = await disk.open(path, 'r+');
   return orClosed(file, async () => {
+    await file.write([whole], 0);
     await file.truncate(whole.length);
     await file.sync();
     return segmentFile(file, whole);

@@ -47,6 +47,7 @@ export type RecorderOptions = {
 export type Recorder = { port: number; spool: string };
 
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+const DISK_RETRY_MS = 1_000;
 const STAND_BY_MS = 1_000;
 const LOG_LEVELS = { ok: 'info', low: 'warn', full: 'error' } as const;
 
@@ -80,6 +81,7 @@ const settingsOf = ({ recorder }: WeirConfig): RecordingSettings => ({
   reconnectMs: recorder.reconnect_seconds * 1000,
   maxRecordingMs: recorder.max_recording_seconds * 1000,
   maxQueuedBytes: MAX_QUEUED_BYTES,
+  diskRetryMs: DISK_RETRY_MS,
 });
 
 /** Opens health, readiness and metrics; ready once `checks` say so. */
