@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeCascadeName, encodeCascadeName, isStreamName, matchesPattern, pathFault } from './names.ts';
 
@@ -47,4 +48,17 @@ test.each([
   [[], 'cam-1', false],
 ])('patterns %j match %s: %s', (patterns, name, expected) => {
   expect(matchesPattern(patterns, name)).toBe(expected);
+});
+
+test('patterns match as the regular expression would that tries every way, but in bounded time', () => {
+  const letters = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 8 });
+  const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*', '?'), maxLength: 8 });
+  fc.assert(
+    fc.property(pattern, letters, (text, name) => {
+      const every = new RegExp(`^${text.replaceAll('*', '.*').replaceAll('?', '.')}$`);
+      expect(matchesPattern([text], name)).toBe(every.test(name));
+    }),
+    { numRuns: 2000 },
+  );
+  expect(matchesPattern([`${'*-'.repeat(20)}x`], '-'.repeat(8000))).toBe(false);
 });

@@ -33,10 +33,27 @@ export const pathFault = (path: string): string | null => {
   return null;
 };
 
-const escapeRegExp = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-
 /** True when a name matches one of the patterns of `auto_streams` or of a node: `*` any run of characters, `?` any one. */
 export const matchesPattern = (patterns: readonly string[], name: string): boolean =>
-  patterns.some((pattern) =>
-    new RegExp(`^${escapeRegExp(pattern).replaceAll('\\*', '.*').replaceAll('\\?', '.')}$`).test(name),
-  );
+  patterns.some((pattern) => matchesOne(pattern, name));
+
+// Not a regular expression: with several stars those try every way to divide a name, and a name may be a kilobyte long.
+const matchesOne = (pattern: string, name: string): boolean => {
+  let at = 0;
+  let next = 0;
+  /** The last star, and where what follows it was tried; only the last one needs to be tried elsewhere. */
+  let star: { behind: number; tried: number } | null = null;
+  while (next < name.length) {
+    const wanted = pattern[at];
+    if (wanted === '*') {
+      star = { behind: ++at, tried: next };
+    } else if (wanted === '?' || wanted === name[next]) {
+      at++;
+      next++;
+    } else if (star !== null) {
+      at = star.behind;
+      next = ++star.tried;
+    } else return false;
+  }
+  return /^\**$/.test(pattern.slice(at));
+};

@@ -58,7 +58,8 @@ export const problem = (error: unknown, instance?: string): Problem => {
 /** The message of anything thrown, on one line. */
 export const oneLine = (error: unknown): string => {
   const text = error instanceof Error ? error.message || error.name : String(error);
-  return text.replace(/\s*[\r\n]+\s*/g, ' ').trim();
+  const lines = text.split(/[\r\n]+/).map((line) => line.trim());
+  return lines.filter((line) => line !== '').join(' ');
 };
 
 /** The `code` of a Node.js system error (`EADDRINUSE`, …), or undefined. */
