@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const reader =
-  /^export (?:const|function) ((?:(?:parse|decode|read|scan|unescape)[A-Z]\w*)|(?:split[A-Z]\w*)|(?:\w+(?:Depacketizer|Decoder|Reader|KeyFrameTest))|keyFrameTest|negotiate\w+)\b/gm;
+  /^export (?:const|function) ((?:(?:parse|decode|read|scan|unescape)[A-Z]\w*)|(?:split[A-Z]\w*)|(?:\w+(?:Depacketizer|Decoder|Reader|Guard|KeyFrameTest))|keyFrameTest|negotiate\w+)\b/gm;
 
 const isSource = (path: string): boolean =>
   /^(packages|services)\/[^/]+\/src\/.*\.ts$/.test(path) &&

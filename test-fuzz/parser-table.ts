@@ -55,6 +55,8 @@ import { buildAnswer } from '../packages/rtc/src/sdp-answer.ts';
 import { SdpError } from '../packages/rtc/src/sdp-error.ts';
 import { createSrtpReceiver } from '../packages/rtc/src/srtp.ts';
 import { checkIntegrity, parseStun } from '../packages/rtc/src/stun.ts';
+import { packetSizeGuard } from '../packages/runtime/src/packet-size.ts';
+import { filterCovers } from '../packages/runtime/src/topic-filter.ts';
 import { parseAddress } from '../packages/runtime/src/url.ts';
 import { iceUfragOf, isSdpFragment } from '../services/edge-node/src/sdp-fragment.ts';
 import { readHello } from '../services/edge-node/src/tap-hello.ts';
@@ -567,6 +569,34 @@ const messages: Parser[] = [
     ),
     worst: worst.json,
     read: (bytes) => eventTypes.map((type) => decodeEvent(bytes, type)),
+  },
+  {
+    name: 'mqtt-packets',
+    covers: ['packages/runtime/src/packet-size.ts#packetSizeGuard'],
+    inputs: fc
+      .array(fc.tuple(fc.constantFrom(0x10, 0x30, 0x82, 0xc0), fc.uint8Array({ maxLength: 300 })), { maxLength: 5 })
+      .map((packets) =>
+        concat(
+          ...packets.flatMap(([type, body]) => [
+            Uint8Array.of(type),
+            body.length < 128
+              ? Uint8Array.of(body.length)
+              : Uint8Array.of((body.length & 0x7f) | 0x80, body.length >> 7),
+            body,
+          ]),
+        ),
+      ),
+    read: (bytes) => {
+      const guard = packetSizeGuard(256);
+      return [chunks(bytes).every((chunk) => guard(chunk)), packetSizeGuard(256)(bytes)];
+    },
+  },
+  {
+    name: 'topic-filter',
+    covers: [],
+    inputs: textInputs('weir/v1/node/+/status', 'weir/v1/node/a/stream/#', '$SYS/#', '/'.repeat(200)),
+    worst: worst.names,
+    read: (bytes) => [filterCovers(textOf(bytes), 'weir/v1/node/a/status'), filterCovers('weir/+/#', textOf(bytes))],
   },
   {
     name: 'topic',
