@@ -10,7 +10,12 @@ export type Service = AsyncDisposable & {
   readonly info: Readonly<Record<string, unknown>>;
   /** The value of a metric, summed over its labels. */
   metric(name: string): Promise<number>;
+  /** The buckets of a histogram without labels: upper bound and how many observations are not above it. */
+  buckets(name: string): Promise<Bucket[]>;
 };
+
+/** A bucket of a histogram; the last has no bound. */
+export type Bucket = { most: number; count: number };
 
 /** An edge node with the address of its API. */
 export type Node = Service & { url: string; token: string; tapPort: number };
@@ -46,11 +51,27 @@ const start = async (name: string, tap: string, ready: RegExp, run: Run): Promis
   return startChild(process.execPath, [...(run.nodeOptions ?? []), main, `--config=${file}`], { ready });
 };
 
-const readMetric = async (url: string, name: string): Promise<number> => {
+const readMetrics = async (url: string): Promise<string[]> => {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const lines = text.split('\n').filter((line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)));
+  return text.split('\n');
+};
+
+const numberAtEnd = (line: string): number => Number(line.slice(line.lastIndexOf(' ')));
+
+const readBuckets = async (url: string, name: string): Promise<Bucket[]> => {
+  const lines = (await readMetrics(url)).filter((line) => line.startsWith(`${name}_bucket{`));
+  return lines.map((line) => {
+    const bound = /le="([^"]*)"/.exec(line)?.[1];
+    return { most: bound === '+Inf' ? Number.POSITIVE_INFINITY : Number(bound), count: numberAtEnd(line) };
+  });
+};
+
+const readMetric = async (url: string, name: string): Promise<number> => {
+  const lines = (await readMetrics(url)).filter(
+    (line) => line.startsWith(name) && /^[{ ]/.test(line.slice(name.length)),
+  );
   if (lines.length === 0) throw new Error(`${url}/metrics has no ${name}`);
-  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  return lines.reduce((sum, line) => sum + numberAtEnd(line), 0);
 };
 
 const serviceOf = (child: Child, port: (info: Record<string, unknown>) => unknown): Service => {
@@ -60,6 +81,7 @@ const serviceOf = (child: Child, port: (info: Record<string, unknown>) => unknow
     pid: child.pid,
     info,
     metric: (name) => readMetric(url, name),
+    buckets: (name) => readBuckets(url, name),
     [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
   };
 };

@@ -1,9 +1,8 @@
 /** The peer of bench/record: one `ffmpeg -c copy` for each stream, from plain RTP on loopback to segments of 4 s. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, requireProgram, startChild } from '@weir/testkit';
+import { freePorts } from '../udp-ports.ts';
 
 /** One ffmpeg; `ready` settles when its input is known, for which packets must flow. */
 export type FfmpegRecorder = {
@@ -23,22 +22,6 @@ a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0LAH9kAUAW7AQAAAwAQAAADAwPA
 m=audio ${audioPort} RTP/AVP 111
 a=rtpmap:111 opus/48000/2
 `;
-
-/** Four free UDP ports in a row, the first one even: RTP and RTCP of two tracks (RFC 3550 §11). */
-const freePorts = async (): Promise<number> => {
-  for (;;) {
-    const first = 20_000 + 4 * Math.floor(Math.random() * 2500);
-    const sockets = [0, 1, 2, 3].map(() => createSocket('udp4'));
-    const bound = sockets.map((socket, index) => {
-      const listening = once(socket, 'listening');
-      socket.bind(first + index, '127.0.0.1');
-      return listening;
-    });
-    const results = await Promise.allSettled(bound);
-    for (const socket of sockets) socket.close();
-    if (results.every(({ status }) => status === 'fulfilled')) return first;
-  }
-};
 
 /** Starts one; its segments are written below `directory`. */
 export const startFfmpegRecorder = async (directory: string): Promise<FfmpegRecorder> => {

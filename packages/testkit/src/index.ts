@@ -3,6 +3,7 @@ export { type Chromium, launchChromium } from './chromium.ts';
 export { readFrameNumbers } from './frame-number.ts';
 export { type ClipOptions, type ClipPacket, clipPackets, clipTracks, type MediaClip, makeClip } from './media-clip.ts';
 export { type MediaPacket, readMediaPackets } from './media-packets.ts';
+export { type MediabunnyMuxer, openMediabunnyMuxer } from './mediabunny-muxer.ts';
 export { type Mosquitto, type MosquittoOptions, type MosquittoUser, startMosquitto } from './mosquitto.ts';
 export { type Postgres, startPostgres } from './postgres.ts';
 export { findProgram, type Program, requireProgram } from './programs.ts';
