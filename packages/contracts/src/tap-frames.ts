@@ -50,7 +50,7 @@ const writeUint32 = (output: Uint8Array, at: number, value: number): void => {
   output[at + 3] = value;
 };
 
-/** Encodes a packet frame in memory that ring and sockets can share: its own, or so many bytes of `memory`. */
+/** Encodes a packet frame in memory of its own, or in so many bytes that `memory` gives. */
 export const encodePacketFrame = (
   track: TrackKind,
   ordinal: number,

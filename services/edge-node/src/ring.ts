@@ -1,11 +1,12 @@
 /**
  * The packets that the node keeps of one stream for replay.
  *
- * Items are tap frames, encoded once and shared with the sockets. Packets have ordinals, contiguous in arrival order;
- * the signals between them (a publication begins, it ended) stand at the ordinal of the packet that comes next.
+ * Items are tap frames, encoded once; readers get copies of several at a time. Packets have ordinals, contiguous in
+ * arrival order; the signals between them (a publication begins, it ended) stand at the ordinal of the packet that comes next.
  * Invariants: ordinals never go down; what is held is a run without holes; `firstOrdinal <= nextOrdinal`; the signal in
  * force at the oldest item is never lost. What leaves before it was durable is counted. Times are monotonic.
  */
+import { createFrameQueue, type FrameKind, type FrameQueue } from './frame-queue.ts';
 
 /** Bounds of a ring. */
 export type RingBounds = { maxAgeMs: number; maxBytes: number };
@@ -15,8 +16,6 @@ export type Cursor = { index: number; ordinal: number; pending: Uint8Array | nul
 
 /** Packets `from` up to, not including, `to` left the ring before the reader got to them. */
 export type Hole = { from: number; to: number };
-
-type Item = { ordinal: number; atMs: number; frame: Uint8Array; kind: 'packet' | 'publication' | 'ended' };
 
 /** See the top of this file. */
 export type Ring = {
@@ -38,45 +37,20 @@ export type Ring = {
   expire(nowMs: number): void;
   /** A reader's place: at `ordinal` or, when that is no longer or not yet held or null, at the oldest. */
   cursorAt(ordinal: number | null): Cursor;
-  /** The next frame for a reader, a hole when frames were lost to it, null when it has all there is. */
-  take(cursor: Cursor): Uint8Array | Hole | null;
-};
-
-const dropped: Item = { ordinal: -1, atMs: 0, frame: new Uint8Array(0), kind: 'packet' };
-const COMPACT_AT = 512;
-
-/** A first-in first-out list that keeps absolute indexes: `start` is that of the oldest item, `end` one behind the newest. */
-const itemQueue = () => {
-  let slots: Item[] = [];
-  let head = 0;
-  let start = 0;
-  return {
-    start: () => start,
-    end: () => start + slots.length - head,
-    push: (item: Item) => slots.push(item),
-    at: (index: number) => slots[head + index - start],
-    oldest: () => slots[head],
-    shift: () => {
-      const item = slots[head] as Item;
-      slots[head] = dropped;
-      head += 1;
-      start += 1;
-      if (head >= COMPACT_AT && head * 2 >= slots.length) {
-        slots = slots.slice(head);
-        head = 0;
-      }
-      return item;
-    },
-  };
+  /**
+   * The next frames for a reader, as one piece of memory of its own of at most `mostBytes` or one frame; a hole when
+   * frames were lost to it, null when it has all there is.
+   */
+  take(cursor: Cursor, mostBytes?: number): Uint8Array | Hole | null;
 };
 
 /** Index of the first item at or behind `ordinal`, signals that stand there included. */
-const lowerBound = (queue: ReturnType<typeof itemQueue>, ordinal: number): number => {
-  let low = queue.start();
-  let high = queue.end();
+const lowerBound = (queue: FrameQueue, ordinal: number): number => {
+  let low = queue.start;
+  let high = queue.end;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);
-    if ((queue.at(middle) as Item).ordinal < ordinal) low = middle + 1;
+    if (queue.ordinalAt(middle) < ordinal) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -84,33 +58,33 @@ const lowerBound = (queue: ReturnType<typeof itemQueue>, ordinal: number): numbe
 
 /** Makes an empty ring whose first packet will have `startOrdinal`. */
 export const createRing = (startOrdinal: number, bounds: RingBounds): Ring => {
-  const queue = itemQueue();
+  const queue = createFrameQueue();
   let keyFrames: number[] = [];
   let nextOrdinal = startOrdinal;
   let durableOrdinal = startOrdinal;
-  let bytes = 0;
   let overflowed = 0;
   let keyed = false;
   let isEnded = false;
-  let signalBefore: Item | null = null;
+  let signalBefore: Uint8Array | null = null;
 
-  const firstOrdinal = () => queue.oldest()?.ordinal ?? nextOrdinal;
-  const add = (kind: Item['kind'], frame: Uint8Array, atMs: number) => {
-    queue.push({ ordinal: nextOrdinal, atMs, frame, kind });
-    bytes += frame.length;
-  };
+  const ordinalAt = (index: number) => (index < queue.end ? queue.ordinalAt(index) : nextOrdinal);
+  const firstOrdinal = () => ordinalAt(queue.start);
+  const frameAt = (index: number) => queue.copy(index, 0).frames;
+  const add = (kind: FrameKind, frame: Uint8Array, atMs: number) =>
+    queue.push(frame, { ordinal: nextOrdinal, atMs, kind });
   const dropOldest = () => {
-    const item = queue.shift();
-    bytes -= item.frame.length;
-    if (item.kind !== 'packet') signalBefore = item;
+    const { start } = queue;
+    if (queue.kindAt(start) !== 'packet') signalBefore = frameAt(start);
     else {
-      if (item.ordinal >= durableOrdinal) overflowed += 1;
-      if (keyFrames[0] === item.ordinal) keyFrames.shift();
+      const ordinal = queue.ordinalAt(start);
+      if (ordinal >= durableOrdinal) overflowed += 1;
+      if (keyFrames[0] === ordinal) keyFrames.shift();
     }
+    queue.shift();
   };
   const expire = (nowMs: number) => {
-    for (let item = queue.oldest(); item !== undefined; item = queue.oldest()) {
-      if (bytes <= bounds.maxBytes && nowMs - item.atMs <= bounds.maxAgeMs) return;
+    while (queue.start < queue.end) {
+      if (queue.bytes <= bounds.maxBytes && nowMs - queue.atMsAt(queue.start) <= bounds.maxAgeMs) return;
       dropOldest();
     }
   };
@@ -120,11 +94,8 @@ export const createRing = (startOrdinal: number, bounds: RingBounds): Ring => {
     return keyFrames.findLast((ordinal) => ordinal <= durableOrdinal) ?? firstOrdinal();
   };
   /** The last signal in front of an item: what a reader that begins there has to know. */
-  const signalInForce = (index: number): Item | null => {
-    for (let at = index - 1; at >= queue.start(); at -= 1) {
-      const item = queue.at(at) as Item;
-      if (item.kind !== 'packet') return item;
-    }
+  const signalInForce = (index: number): Uint8Array | null => {
+    for (let at = index - 1; at >= queue.start; at -= 1) if (queue.kindAt(at) !== 'packet') return frameAt(at);
     return signalBefore;
   };
 
@@ -136,10 +107,10 @@ export const createRing = (startOrdinal: number, bounds: RingBounds): Ring => {
       return nextOrdinal;
     },
     get bytes() {
-      return bytes;
+      return queue.bytes;
     },
     get items() {
-      return queue.end() - queue.start();
+      return queue.end - queue.start;
     },
     get overflowed() {
       return overflowed;
@@ -162,22 +133,21 @@ export const createRing = (startOrdinal: number, bounds: RingBounds): Ring => {
     durable(ordinal) {
       durableOrdinal = Math.max(durableOrdinal, Math.min(ordinal, nextOrdinal));
       const needed = neededFrom();
-      for (let item = queue.oldest(); item !== undefined && item.ordinal < needed; item = queue.oldest()) dropOldest();
+      while (queue.start < queue.end && queue.ordinalAt(queue.start) < needed) dropOldest();
       keyFrames = keyFrames.filter((key) => key >= needed);
     },
     expire,
     cursorAt(ordinal) {
       const isHeld = ordinal !== null && ordinal >= firstOrdinal() && ordinal <= nextOrdinal;
-      const index = isHeld ? lowerBound(queue, ordinal) : queue.start();
-      const at = queue.at(index)?.ordinal ?? nextOrdinal;
-      return { index, ordinal: at, pending: signalInForce(index)?.frame ?? null };
+      const index = isHeld ? lowerBound(queue, ordinal) : queue.start;
+      return { index, ordinal: ordinalAt(index), pending: signalInForce(index) };
     },
-    take(cursor) {
-      if (cursor.index < queue.start()) {
+    take(cursor, mostBytes = 0) {
+      if (cursor.index < queue.start) {
         const hole = { from: cursor.ordinal, to: firstOrdinal() };
-        cursor.index = queue.start();
+        cursor.index = queue.start;
         cursor.ordinal = hole.to;
-        cursor.pending = signalBefore?.frame ?? null;
+        cursor.pending = signalBefore;
         if (hole.from < hole.to) return hole;
       }
       if (cursor.pending !== null) {
@@ -185,11 +155,12 @@ export const createRing = (startOrdinal: number, bounds: RingBounds): Ring => {
         cursor.pending = null;
         return frame;
       }
-      const item = queue.at(cursor.index);
-      if (item === undefined) return null;
-      cursor.index += 1;
-      if (item.kind === 'packet') cursor.ordinal = item.ordinal + 1;
-      return item.frame;
+      if (cursor.index >= queue.end) return null;
+      const { frames, next } = queue.copy(cursor.index, mostBytes);
+      cursor.index = next;
+      // Ordinals have no holes: behind the last packet comes the next item's, signals between them or not.
+      cursor.ordinal = queue.kindAt(next - 1) === 'packet' ? queue.ordinalAt(next - 1) + 1 : queue.ordinalAt(next - 1);
+      return frames;
     },
   };
 };

@@ -1,10 +1,9 @@
 import { encodeJsonFrame, encodePacketFrame, type Publication, type TrackKind } from '@weir/contracts';
 import { type KeyFrameTest, keyFrameTest, parseRtp } from '@weir/media';
 import type { NodeClock } from './clock.ts';
-import { createFrameMemory } from './frame-memory.ts';
 import { createRing, type Ring, type RingBounds } from './ring.ts';
 
-/** Somebody on the tap who gets a stream as it comes, in tap frames. */
+/** Somebody on the tap who gets a stream as it comes, in tap frames; their memory may be overwritten after the call. */
 export type Reader = { frame(frame: Uint8Array, kind: 'signal' | 'packet'): void };
 
 /** What a stream's media needs; `startOrdinal` continues the ordinals of an earlier stream of that name. */
@@ -49,9 +48,13 @@ const keyFrameMarker = (test: KeyFrameTest | null) => {
   };
 };
 
+// Any packet of a network with its header; a longer one gets memory of its own.
+const SCRATCH_BYTES = 2_048;
+
 /** Opens the media of a stream without a publication. */
 export const createStreamMedia = ({ epoch, startOrdinal, bounds, clock }: StreamMediaDeps): StreamMedia => {
-  const memory = createFrameMemory();
+  const scratch = new Uint8Array(SCRATCH_BYTES);
+  const memory = (bytes: number) => (bytes <= scratch.length ? scratch.subarray(0, bytes) : new Uint8Array(bytes));
   const readers = new Set<Reader>();
   let publication: Publication | null = null;
   let isKeyed = false;

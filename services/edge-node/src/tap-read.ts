@@ -16,7 +16,7 @@ export const createReadFeed = (stream: Stream, deps: { dropped(): void }) => {
     start(connection: TapConnection) {
       const frame = (bytes: Uint8Array) => {
         if (connection.queuedBytes <= MOST_QUEUED_BYTES) {
-          connection.sendFrame(bytes);
+          connection.sendFrame(bytes.slice());
           return;
         }
         deps.dropped();

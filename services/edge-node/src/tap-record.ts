@@ -1,6 +1,5 @@
 /** A record connection: replays what the ring holds from where the recorder stands, then sends what comes. */
 import { recorderSignal, type TapHello } from '@weir/contracts';
-import { joinFrames } from './frame-memory.ts';
 import type { Gathering } from './gathering.ts';
 import type { Cursor, Ring } from './ring.ts';
 import type { Stream } from './stream.ts';
@@ -8,6 +7,7 @@ import type { TapConnection, TapHandlers } from './tap-connection.ts';
 
 /** Bytes a record connection may have queued; beyond, the recorder is fed from the ring when it has caught up. */
 export const MOST_QUEUED_BYTES = 1_048_576;
+const MOST_TAKEN_BYTES = 262_144;
 /**
  * Frames that come within this time go to the recorder in one system call, those of all streams in one turn of the event
  * loop. It counts towards the second within which media are to be durable; the longest part is half of that.
@@ -36,25 +36,15 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
   let reading: Disposable | null = null;
 
   const send = (to: TapConnection) => {
-    let frames: Uint8Array[] = [];
-    let bytes = to.queuedBytes;
-    const flush = () => {
-      for (const piece of joinFrames(frames)) to.sendFrame(piece);
-      frames = [];
-    };
-    while (bytes < MOST_QUEUED_BYTES) {
-      const item = ring.take(cursor);
-      if (item === null) break;
-      if (item instanceof Uint8Array) {
-        frames.push(item);
-        bytes += item.length;
-        continue;
+    while (to.queuedBytes < MOST_QUEUED_BYTES) {
+      const item = ring.take(cursor, MOST_TAKEN_BYTES);
+      if (item === null) return;
+      if (item instanceof Uint8Array) to.sendFrame(item);
+      else {
+        deps.hole(item.to - item.from);
+        to.send({ kind: 'hole', ...item });
       }
-      flush();
-      deps.hole(item.to - item.from);
-      to.send({ kind: 'hole', ...item });
     }
-    flush();
   };
   const pump = () => {
     const to = connection;
