@@ -81,7 +81,6 @@ const readObu = (bytes: Uint8Array, start: number): { obu: Obu; end: number } | 
   const from = size?.end ?? behind;
   const end = size === null ? bytes.length : from + size.value;
   if (end > bytes.length) return null;
-  const header = bytes.slice(start, behind);
-  header[0] = first & ~hasSizeBit;
+  const header = concatBytes([u8(first & ~hasSizeBit), bytes.subarray(start + 1, behind)]);
   return { obu: { type: (first >> 3) & 15, spatial, header, payload: bytes.subarray(from, end) }, end };
 };

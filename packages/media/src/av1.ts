@@ -1,7 +1,7 @@
 import type { Depacketizer } from './access-unit.ts';
 import { decodeLeb128, decodeObu, encodeObu, type Obu, obuType, sizedHeader } from './av1-obu.ts';
 import { encodeAv1C } from './av1-sequence.ts';
-import { concatBytes } from './boxes.ts';
+import { concatBytes, u8 } from './boxes.ts';
 import { sameBytes } from './byte-equality.ts';
 import { type CollectedUnit, emptyUnit, mostPieces, mostUnitBytes, unitDepacketizer } from './unit-depacketizer.ts';
 
@@ -126,8 +126,7 @@ const decodeHead = (head: Uint8Array, size: number): (Pick<Obu, 'type' | 'header
   const first = head[0];
   if (first === undefined || first > 0x7f) return null;
   const headerBytes = (first & 4) === 0 ? 1 : 2;
-  const header = head.slice(0, headerBytes);
-  header[0] = first & ~2;
+  const header = concatBytes([u8(first & ~2), head.subarray(1, headerBytes)]);
   const length = (first & 2) === 0 ? null : decodeLeb128(head, headerBytes);
   if ((first & 2) !== 0 && (length === null || length.end + length.value !== size)) return null;
   const skip = length?.end ?? headerBytes;

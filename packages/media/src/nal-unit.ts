@@ -104,8 +104,9 @@ const addPieces = (
 
 const keepSet = (sets: Uint8Array[], nal: Uint8Array): boolean => {
   if (nal.length > mostSetBytes || sets.length >= mostSets) return false;
-  // Copied: a parameter set outlives its packet by hours and must not hold the packet's whole buffer.
-  sets.push(nal.slice());
+  // Copied, which `slice` of Node's Buffer does not do: a parameter set outlives its packet by hours and must not hold
+  // the packet's whole buffer.
+  sets.push(concatBytes([nal]));
   return true;
 };
 
