@@ -33,7 +33,7 @@ export const commands: Record<string, Command> = {
   publish: {
     summary: 'send a file or a test pattern to a stream by WHIP',
     usage:
-      'FILE | --test-pattern  [--stream NAME] [--url URL] [--token-file FILE] [--data-dir DIR] [--duration SECONDS]',
+      'FILE | --test-pattern  [--stream NAME] [--url URL] [--token-file FILE] [--data-dir DIR] [--duration SECONDS] [--codec h264|h265|vp9|av1|vp8] [--size WIDTHxHEIGHT] [--no-audio]',
     run: async (args) => (await import('./publish.ts')).publish(args),
   },
   'edge-node': service('@weir/edge-node/main', 'run the edge node alone: WHIP, WHEP, tap'),

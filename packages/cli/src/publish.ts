@@ -1,5 +1,5 @@
 /**
- * `weir publish`: a file or the test pattern, through ffmpeg's RTP output and WHIP, to a stream. Ctrl-C ends it as the
+ * `weir publish`: a file or the test pattern, through ffmpeg and WHIP, to a stream. Ctrl-C ends it as the
  * end of the file does: what ffmpeg has in hand is sent, the session is deleted.
  */
 import { environment, run } from '@weir/runtime';
@@ -12,10 +12,11 @@ import { patternSource } from './publish/test-pattern.ts';
 import { startTransmission } from './publish/transmission.ts';
 import { readWhipToken } from './publish/whip-token.ts';
 
-const openSource = async ({ what, durationSeconds }: PublishRequest, signal: AbortSignal): Promise<MediaSource> => {
-  if (what.kind === 'test-pattern') return patternSource(durationSeconds);
+const openSource = async (request: PublishRequest, signal: AbortSignal): Promise<MediaSource> => {
+  const { what } = request;
+  if (what.kind === 'test-pattern') return patternSource(request);
   const file = await probeFile(findProgram('ffprobe', environment()), what.path, signal);
-  return fileSource(what.path, file, durationSeconds);
+  return fileSource(what.path, file, request);
 };
 
 /** Publishes what the command line names until its end or Ctrl-C; progress and the summary go to standard error. */

@@ -48,6 +48,9 @@ const videoFormats = {
 /** A video codec by its SDP name. */
 export type VideoCodec = keyof typeof videoFormats;
 
+/** The video codecs that a WHIP client sends and a WHEP client plays. */
+export const videoCodecs = Object.keys(videoFormats) as readonly VideoCodec[];
+
 /** What a WHIP client sends: `video.fmtp` is the format parameters offered. */
 export type WhipOptions = SignallingOptions & {
   video?: { codec: VideoCodec; fmtp?: string };
@@ -104,9 +107,8 @@ export const whipPublish = (options: WhipOptions): WhipClient => {
 
 /** Plays from a WHEP endpoint; `connected` rejects as that of `whipPublish` does. */
 export const whepView = (options: WhepOptions): WhepClient => {
-  const names = Object.keys(videoFormats) as VideoCodec[];
   const peer = openPeer(
-    names.map((codec) => videoCodec({ codec })),
+    videoCodecs.map((codec) => videoCodec({ codec })),
     [opus(), useG722(), usePCMU(), usePCMA()],
   );
   const counters = { packets: 0, bytes: 0 };

@@ -2,6 +2,7 @@ export type { PublishedTrack, TrackKind } from '@weir/media';
 export { advertisedAddresses } from './candidates.ts';
 export {
   type VideoCodec,
+  videoCodecs,
   type WhepClient,
   type WhepOptions,
   type WhipClient,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { readPublishRequest } from './arguments.ts';
 
-const defaults = { url: 'http://127.0.0.1:8888/whip/test', tokenFile: null, dataDir: './data', durationSeconds: null };
+const sending = { codec: 'H264', size: null, withAudio: true, durationSeconds: null };
+const defaults = { ...sending, url: 'http://127.0.0.1:8888/whip/test', tokenFile: null, dataDir: './data' };
 const pattern = { kind: 'test-pattern' };
 
 describe('the command line of weir publish', () => {
@@ -15,7 +16,11 @@ describe('the command line of weir publish', () => {
     ['--test-pattern --duration=1.5', { ...defaults, what: pattern, durationSeconds: 1.5 }],
     [
       '--test-pattern --stream=a --url=https://weir.test/whip/b --token-file=t --data-dir=/d',
-      { what: pattern, url: 'https://weir.test/whip/b', tokenFile: 't', dataDir: '/d', durationSeconds: null },
+      { ...sending, what: pattern, url: 'https://weir.test/whip/b', tokenFile: 't', dataDir: '/d' },
+    ],
+    [
+      '--test-pattern --codec=AV1 --size=640x360 --no-audio',
+      { ...defaults, what: pattern, codec: 'AV1', size: '640x360', withAudio: false },
     ],
   ])('%s', (line, request) => {
     expect(readPublishRequest(line.split(' '))).toEqual(request);
@@ -34,6 +39,10 @@ describe('the command line of weir publish', () => {
     ['--test-pattern --duration=-1', /duration/],
     ['--test-pattern --token=secret', /token/],
     ['--test-pattern --duration', /duration/],
+    ['--test-pattern --codec=theora', /^--codec=theora: expected h264, h265, vp9, av1, vp8$/],
+    ['--test-pattern --size=641x360', /^--size=641x360: expected width and height, even/],
+    ['--test-pattern --size=big', /^--size=big/],
+    ['--test-pattern --size=9998x2', /^--size=9998x2/],
   ])('refuses %s in one line', (line, message) => {
     const read = () => readPublishRequest(line === '' ? [] : line.split(' '));
     expect(read).toThrow(message);

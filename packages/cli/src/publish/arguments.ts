@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import { isStreamName } from '@weir/contracts';
+import { type VideoCodec, videoCodecs } from '@weir/rtc';
 import { oneLine, WeirError } from '@weir/runtime';
 
-/** What `weir publish` is asked for; `tokenFile` and `durationSeconds` are null when not given. */
+/** What `weir publish` is asked for; `tokenFile`, `durationSeconds` and `size` are null when not given. */
 export type PublishRequest = {
   /** The path of a file, or the test pattern. */
   what: { kind: 'file'; path: string } | { kind: 'test-pattern' };
@@ -11,9 +12,14 @@ export type PublishRequest = {
   tokenFile: string | null;
   dataDir: string;
   durationSeconds: number | null;
+  codec: VideoCodec;
+  /** The size of the picture, as ffmpeg has it: `1280x720`. */
+  size: string | null;
+  withAudio: boolean;
 };
 
 const mostSeconds = 7 * 24 * 3600;
+const [leastSide, mostSide] = [64, 4096];
 
 const refuse = (message: string, cause?: unknown): WeirError =>
   new WeirError('config_invalid', message, cause === undefined ? {} : { cause });
@@ -29,6 +35,9 @@ const parse = (args: readonly string[]) => {
         url: { type: 'string' },
         'token-file': { type: 'string' },
         duration: { type: 'string' },
+        codec: { type: 'string' },
+        size: { type: 'string' },
+        'no-audio': { type: 'boolean', default: false },
         'data-dir': { type: 'string' },
       },
     });
@@ -63,6 +72,21 @@ const readDuration = (text: string | undefined): number | null => {
   throw refuse(`--duration=${text}: expected seconds, more than 0 and at most ${mostSeconds}`);
 };
 
+const readCodec = (text = 'h264'): VideoCodec => {
+  const codec = videoCodecs.find((name) => name.toLowerCase() === text.toLowerCase());
+  if (codec !== undefined) return codec;
+  throw refuse(`--codec=${text}: expected ${videoCodecs.map((name) => name.toLowerCase()).join(', ')}`);
+};
+
+const readSize = (text: string | undefined): string | null => {
+  if (text === undefined) return null;
+  const sides = /^(\d{2,4})x(\d{2,4})$/.exec(text)?.slice(1).map(Number) ?? [];
+  if (sides.length === 2 && sides.every((side) => side >= leastSide && side <= mostSide && side % 2 === 0)) return text;
+  throw refuse(
+    `--size=${text}: expected width and height, even and from ${leastSide} to ${mostSide}, such as 1280x720`,
+  );
+};
+
 /** Reads the command line; throws `config_invalid` or `invalid_stream_name`. */
 export const readPublishRequest = (args: readonly string[]): PublishRequest => {
   const { values, positionals } = parse(args);
@@ -72,5 +96,8 @@ export const readPublishRequest = (args: readonly string[]): PublishRequest => {
     tokenFile: values['token-file'] ?? null,
     dataDir: values['data-dir'] ?? './data',
     durationSeconds: readDuration(values.duration),
+    codec: readCodec(values.codec),
+    size: readSize(values.size),
+    withAudio: !values['no-audio'],
   };
 };

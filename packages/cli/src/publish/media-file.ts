@@ -1,13 +1,8 @@
+import type { VideoCodec } from '@weir/rtc';
 import { WeirError } from '@weir/runtime';
-import {
-  copyVideo,
-  encodedFormatParameters,
-  encodeVideo,
-  h264FormatParameters,
-  type MediaSource,
-  opusArguments,
-} from './media-source.ts';
+import { defaultSending, type MediaSource, opusArguments, type SendingOptions } from './media-source.ts';
 import { readProgram } from './programs.ts';
+import { copyVideo, encodeVideo, h264FormatParameters, h265FormatParameters } from './video-encoding.ts';
 
 /** What ffprobe tells of a stream of a file, as far as it matters here. */
 export type ProbedStream = {
@@ -32,6 +27,15 @@ export type ProbedFile = {
 };
 
 type ProbeOutput = { streams?: ProbedStream[]; format?: { duration?: string }; packets?: { pts?: number }[] };
+
+/** What ffprobe calls a codec. */
+const probedNames: Readonly<Record<VideoCodec, string>> = {
+  H264: 'h264',
+  H265: 'hevc',
+  VP9: 'vp9',
+  AV1: 'av1',
+  VP8: 'vp8',
+};
 
 // First three bytes of profile-level-id without the level (RFC 6184 §8.1).
 const profileIds: Readonly<Record<string, string>> = {
@@ -76,51 +80,60 @@ export const probeFile = async (ffprobe: string, path: string, signal?: AbortSig
   }
   const duration = Number(format?.duration);
   const durationSeconds = duration > 0 ? duration : null;
-  if (video?.codec_name !== 'h264') return { video, audio, durationSeconds, inOrder: false };
+  if (video === undefined) return { video, audio, durationSeconds, inOrder: false };
   const select = ['-select_streams', `${video.index}`, '-read_intervals', `%+#${inspectedPackets}`];
   const { packets = [] } = await runProbe(ffprobe, path, [...select, '-show_entries', 'packet=pts'], signal);
   return { video, audio, durationSeconds, inOrder: isInOrder(packets) };
 };
 
 /**
- * The format parameters with which a file's video can be sent as it is, null when it must be encoded: B-frames have no
- * place in WebRTC, and browsers decode neither other pixel formats nor other profiles. What only a container can say,
- * rotation, is encoded into the picture.
+ * Whether a file's video can be sent as it is in a codec, and with which format parameters; null when it must be encoded:
+ * pictures out of order have no place in WebRTC, and browsers decode neither other pixel formats nor other profiles. What
+ * only a container can say, rotation, is encoded into the picture.
  */
-export const copyableFormat = ({ video, inOrder }: Pick<ProbedFile, 'video' | 'inOrder'>): string | null => {
-  if (video?.codec_name !== 'h264' || !inOrder || video.has_b_frames !== 0) return null;
+export const copyableFormat = (
+  { video, inOrder }: Pick<ProbedFile, 'video' | 'inOrder'>,
+  codec: VideoCodec,
+): { fmtp: string | null } | null => {
+  if (video?.codec_name !== probedNames[codec] || !inOrder) return null;
   if (video.pix_fmt !== 'yuv420p' && video.pix_fmt !== 'yuvj420p') return null;
   if ((video.field_order ?? 'progressive') !== 'progressive' && video.field_order !== 'unknown') return null;
   if (video.side_data_list?.some(({ rotation }) => rotation !== undefined && rotation !== 0)) return null;
+  if (codec !== 'H264' && codec !== 'H265') return { fmtp: null };
+  if (video.has_b_frames !== 0 || video.level === undefined || video.level <= 0) return null;
+  if (codec === 'H265') return video.profile === 'Main' ? { fmtp: h265FormatParameters(video.level) } : null;
   const profile = profileIds[video.profile ?? ''];
-  if (profile === undefined || video.level === undefined || video.level <= 0) return null;
-  return h264FormatParameters(profile, video.level);
+  return profile === undefined ? null : { fmtp: h264FormatParameters(profile, video.level) };
 };
 
 // ffmpeg takes no key-frame requests: a key frame each second answers them. A copied file has those it was made with.
 // Each frame keeps its own time, as files of changing frame rate need it; odd sizes do not exist in yuv420p.
-const encoding = [
-  ...encodeVideo('6M', ['-crf', '23', '-g', '600', '-force_key_frames', 'expr:gte(t,n_forced)', '-forced-idr', '1']),
-  ...['-fps_mode', 'vfr', '-enc_time_base', '1:90000', '-vf', 'crop=trunc(iw/2)*2:trunc(ih/2)*2'],
-];
+const encodeFile = (codec: VideoCodec, size: string | null) =>
+  encodeVideo(codec, codec === 'H264' ? '6M' : '3M', 30, [
+    ...(codec === 'H264' ? ['-crf', '23'] : []),
+    ...['-force_key_frames', 'expr:gte(t,n_forced)', '-fps_mode', 'vfr', '-enc_time_base', '1:90000'],
+    ...['-vf', size === null ? 'crop=trunc(iw/2)*2:trunc(ih/2)*2' : `scale=${size}`],
+  ]);
 
 /** What ffmpeg sends of a file: video copied where that can be, audio as Opus, `durationSeconds` of it or all. */
-export const fileSource = (path: string, file: ProbedFile, durationSeconds: number | null): MediaSource => {
+export const fileSource = (path: string, file: ProbedFile, options: Partial<SendingOptions>): MediaSource => {
+  const { codec, size, withAudio, durationSeconds } = { ...defaultSending, ...options };
   const { video, audio } = file;
-  const copied = copyableFormat(file);
+  const copied = size === null ? copyableFormat(file, codec) : null;
   const whole = file.durationSeconds ?? Number.POSITIVE_INFINITY;
   const sent = Math.min(durationSeconds ?? whole, whole);
-  const how = video === undefined ? 'no video' : copied === null ? 'video encoded' : 'video copied';
+  const how = video === undefined ? 'no video' : `${codec} ${copied === null ? 'encoded' : 'copied'}`;
+  const hasAudio = audio !== undefined && withAudio;
+  if (video === undefined && !hasAudio) {
+    throw new WeirError('media_unusable', `${path} has no video, and --no-audio leaves nothing to send`);
+  }
+  const track = copied === null ? encodeFile(codec, size) : copyVideo(codec, copied.fmtp);
   return {
-    name: `${path} (${how}${audio === undefined ? ', no audio' : ''})`,
-    kinds: [...(video === undefined ? [] : ['video' as const]), ...(audio === undefined ? [] : ['audio' as const])],
-    ...(video === undefined ? {} : { h264Fmtp: copied ?? encodedFormatParameters }),
+    name: `${path} (${how}${hasAudio ? '' : ', no audio'})`,
     inputArgs: ['-re', '-i', inputName(path)],
-    outputArgs: [
-      ...(video === undefined ? [] : ['-map', `0:${video.index}`, ...(copied === null ? encoding : copyVideo)]),
-      ...(audio === undefined ? [] : ['-map', `0:${audio.index}`, ...opusArguments]),
-      ...(durationSeconds === null ? [] : ['-t', `${durationSeconds}`]),
-    ],
+    video: video === undefined ? null : { ...track, args: ['-map', `0:${video.index}`, ...track.args] },
+    audioArgs: hasAudio ? ['-map', `0:${audio.index}`, ...opusArguments] : null,
+    limitArgs: durationSeconds === null ? [] : ['-t', `${durationSeconds}`],
     durationSeconds: Number.isFinite(sent) ? sent : null,
   };
 };

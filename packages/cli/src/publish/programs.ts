@@ -52,10 +52,23 @@ const endOf = async (child: ChildProcess): Promise<ProgramEnd> => {
   }
 };
 
-/** Starts a program that reads and prints nothing but its errors. */
-export const startProgram = (path: string, args: readonly string[]): RunningProgram => {
+/** Starts a program that reads nothing. What it prints goes to `onOutput`, all of it before it counts as ended. */
+export const startProgram = (
+  path: string,
+  args: readonly string[],
+  onOutput?: (chunk: Buffer) => void,
+): RunningProgram => {
+  const output = onOutput === undefined ? 'ignore' : 'pipe';
   // In a process group of its own: Ctrl-C goes to a whole group, and this one is stopped in its turn.
-  const child = spawn(path, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  const child = spawn(path, args, { stdio: ['ignore', output, 'pipe'], detached: true });
+  child.stdout?.on('data', (chunk: Buffer) => {
+    try {
+      onOutput?.(chunk);
+    } catch {
+      // The program then ends with an error of its own, which is what the user is told.
+      child.stdout?.destroy();
+    }
+  });
   const ended = endOf(child);
   ended.catch(() => undefined);
   const stop = async () => {

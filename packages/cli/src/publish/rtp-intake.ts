@@ -22,7 +22,7 @@ export type RtpIntakeOptions = {
 };
 
 /** Leaves room below an MTU of 1280 bytes for SRTP's tag, header extensions, UDP and IP. */
-const mostPacketBytes = 1200;
+export const mostPacketBytes = 1200;
 
 const serve = (socket: Socket, { kinds, secret, onPacket }: RtpIntakeOptions): void => {
   const read = rtspReader();

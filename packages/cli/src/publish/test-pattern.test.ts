@@ -12,7 +12,7 @@ afterAll(() => directory[Symbol.dispose]());
 const render = async (name: string, ...output: string[]): Promise<string> => {
   const path = join(directory.path, name);
   // As fast as it goes, not in real time.
-  const inputs = patternSource(9).inputArgs.filter((argument) => argument !== '-re');
+  const inputs = patternSource({ durationSeconds: 9 }).inputArgs.filter((argument) => argument !== '-re');
   await run(requireProgram('ffmpeg'), ['-v', 'error', '-y', ...inputs, '-map', '0:v', ...output, path]);
   return path;
 };
@@ -36,7 +36,7 @@ test('a picture without the strip tells none', async () => {
 });
 
 test('its length is exact to the frame', () => {
-  expect(patternSource(12).inputArgs.join(' ')).toContain('trim=end_frame=360');
-  expect(patternSource(0.5)).toMatchObject({ durationSeconds: 0.5 });
-  expect(patternSource(null).durationSeconds).toBeNull();
+  expect(patternSource({ durationSeconds: 12 }).inputArgs.join(' ')).toContain('trim=end_frame=360');
+  expect(patternSource({ durationSeconds: 0.5 })).toMatchObject({ durationSeconds: 0.5 });
+  expect(patternSource({}).durationSeconds).toBeNull();
 });

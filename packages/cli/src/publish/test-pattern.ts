@@ -1,7 +1,8 @@
-import { encodedFormatParameters, encodeVideo, type MediaSource, opusArguments } from './media-source.ts';
+import { defaultSending, type MediaSource, opusArguments, type SendingOptions } from './media-source.ts';
+import { encodeVideo } from './video-encoding.ts';
 
 /**
- * The picture of the test pattern, 1280x720 at 30 frames per second. Frame numbers begin at 0 and are drawn twice, both
+ * The picture of the test pattern, drawn in 1280x720 at 30 frames per second. Frame numbers begin at 0 and are drawn twice, both
  * by expressions on sources of a few pixels, blown up: fonts are not there on every machine.
  *
  * - For people: six decimal digits, each 3x5 dots.
@@ -11,7 +12,7 @@ import { encodedFormatParameters, encodeVideo, type MediaSource, opusArguments }
  */
 export const patternFramesPerSecond = 30;
 
-const size = '1280x720';
+const drawnSize = '1280x720';
 const bitrate = '2500k';
 
 /** Rows of the digits' dots from the top, three bits each. */
@@ -30,32 +31,32 @@ const digitsLuma = [
 const drawn = (dots: string, luma: string, scaledTo: string): string =>
   `color=black:size=${dots}:rate=${patternFramesPerSecond},format=yuv444p,geq=lum='${luma}':cb=128:cr=128,scale=${scaledTo}:flags=neighbor`;
 
-const picture = (frames: number | null): string =>
+const picture = (frames: number | null, scaledTo: string): string =>
   [
-    `testsrc2=size=${size}:rate=${patternFramesPerSecond}[moving]`,
+    `testsrc2=size=${drawnSize}:rate=${patternFramesPerSecond}[moving]`,
     `${drawn('32x1', stripLuma, '1024:32')}[strip]`,
     `${drawn('26x7', digitsLuma, '416:112')}[digits]`,
     '[moving][digits]overlay=432:288[numbered]',
-    `[numbered][strip]overlay=128:672${frames === null ? '' : `,trim=end_frame=${frames}`}`,
+    `[numbered][strip]overlay=128:672${frames === null ? '' : `,trim=end_frame=${frames}`}${scaledTo === drawnSize ? '' : `,scale=${scaledTo}`}`,
   ].join(';');
 
 /** A tone of 1 kHz for 80 ms at the start of each second. */
 const sound = (seconds: number | null): string =>
   `aevalsrc='if(lt(mod(t,1),0.08),0.3*sin(2*PI*1000*t),0)':s=48000${seconds === null ? '' : `:d=${seconds}`}`;
 
-// ffmpeg takes no key-frame requests, so a key frame each second answers them all.
-const encoding = encodeVideo(bitrate, ['-b:v', bitrate, '-g', `${patternFramesPerSecond}`]);
-
-/** The test pattern, that many seconds of it to the frame, or without end. */
-export const patternSource = (durationSeconds: number | null): MediaSource => {
+/** The test pattern, that many seconds of it to the frame. ffmpeg takes no key-frame requests: there is one each second. */
+export const patternSource = (options: Partial<SendingOptions>): MediaSource => {
+  const { codec, size, withAudio, durationSeconds } = { ...defaultSending, ...options };
   const frames = durationSeconds === null ? null : Math.round(durationSeconds * patternFramesPerSecond);
   const seconds = frames === null ? null : frames / patternFramesPerSecond;
+  const video = encodeVideo(codec, bitrate, patternFramesPerSecond);
+  const beeps = ['-re', '-f', 'lavfi', '-i', sound(seconds)];
   return {
-    name: 'the test pattern',
-    kinds: ['video', 'audio'],
-    h264Fmtp: encodedFormatParameters,
-    inputArgs: ['-re', '-f', 'lavfi', '-i', picture(frames), '-re', '-f', 'lavfi', '-i', sound(seconds)],
-    outputArgs: ['-map', '0:v', '-map', '1:a', ...encoding, ...opusArguments],
+    name: `the test pattern in ${codec}`,
+    inputArgs: ['-re', '-f', 'lavfi', '-i', picture(frames, size ?? drawnSize), ...(withAudio ? beeps : [])],
+    video: { ...video, args: ['-map', '0:v', ...video.args] },
+    audioArgs: withAudio ? ['-map', '1:a', ...opusArguments] : null,
+    limitArgs: [],
     durationSeconds: seconds,
   };
 };

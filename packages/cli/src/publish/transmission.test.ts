@@ -2,10 +2,12 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { keyFrameTest, parseRtp } from '@weir/media';
+import type { VideoCodec } from '@weir/rtc';
 import { readFrameNumbers, requireProgram, temporaryDirectory } from '@weir/testkit';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { fileSource, probeFile } from './media-file.ts';
-import type { MediaSource } from './media-source.ts';
+import type { MediaSource, SendingOptions } from './media-source.ts';
 import { patternSource } from './test-pattern.ts';
 import { startTransmission } from './transmission.ts';
 import { openWhipServer, type WhipServer } from './whip-server-fixture.ts';
@@ -22,7 +24,7 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, numb
 
 /** Two seconds of the test pattern as a file, made by ffmpeg with other arguments than ours. */
 const makeClip = async (name: string, ...output: string[]): Promise<string> => {
-  const real = patternSource(2).inputArgs.filter((argument) => argument !== '-re');
+  const real = patternSource({ durationSeconds: 2 }).inputArgs.filter((argument) => argument !== '-re');
   const path = inDirectory(name);
   await run(ffmpeg, ['-v', 'error', '-y', ...real, ...output, path]);
   return path;
@@ -33,7 +35,8 @@ const h264 = ['-c:v', 'libx264', '-preset', 'superfast', '-pix_fmt', 'yuv420p', 
 const send = (server: WhipServer, source: MediaSource, signal = neverStopped) =>
   startTransmission({ source, url: server.url, ffmpeg, token: 'secret' }, signal);
 
-const openFile = async (path: string): Promise<MediaSource> => fileSource(path, await probeFile(ffprobe, path), null);
+const openFile = async (path: string, options: Partial<SendingOptions> = {}): Promise<MediaSource> =>
+  fileSource(path, await probeFile(ffprobe, path), options);
 
 /** The frame numbers that arrived, in order, after every one of them was decoded. */
 const arrivedNumbers = async (server: WhipServer): Promise<(number | null)[]> => {
@@ -45,7 +48,7 @@ const arrivedNumbers = async (server: WhipServer): Promise<(number | null)[]> =>
 describe('the test pattern', () => {
   test('every frame and every beep arrives, and the session is deleted', async () => {
     await using server = await openWhipServer();
-    const transmission = send(server, patternSource(3));
+    const transmission = send(server, patternSource({ durationSeconds: 3 }));
     await transmission.done;
     expect(await arrivedNumbers(server)).toEqual(upTo(90));
     expect(transmission.status()).toMatchObject({ videoFrames: 90, durationSeconds: 3 });
@@ -59,7 +62,7 @@ describe('the test pattern', () => {
   test('without an end it goes on until it is stopped, and ends with a whole picture', async () => {
     await using server = await openWhipServer();
     const stop = new AbortController();
-    const transmission = send(server, patternSource(null), stop.signal);
+    const transmission = send(server, patternSource({}), stop.signal);
     await vi.waitFor(() => expect(transmission.status().videoFrames).toBeGreaterThan(20), { timeout: 15_000 });
     server.requestKeyFrame();
     await vi.waitFor(() => expect(transmission.status().keyFrameRequests).toBe(1));
@@ -71,11 +74,26 @@ describe('the test pattern', () => {
   });
 });
 
+describe.each<VideoCodec>(['H265', 'VP9', 'AV1', 'VP8'])('in %s', (codec) => {
+  test('every frame is sent, and a key frame each second', async () => {
+    await using server = await openWhipServer();
+    const source = patternSource({ codec, size: '640x360', durationSeconds: 2 });
+    await send(server, source).done;
+    const rtp = server.packets.video.flatMap((bytes) => parseRtp(bytes) ?? []);
+    const timestamps = [...new Set(rtp.map(({ timestamp }) => timestamp))];
+    expect(timestamps).toEqual(upTo(60).map((frame) => ((timestamps[0] ?? 0) + frame * 3000) % 2 ** 32));
+    const keys = new Set(rtp.filter(({ payload }) => keyFrameTest(codec)?.(payload)).map(({ timestamp }) => timestamp));
+    expect([...keys].map((timestamp) => timestamps.indexOf(timestamp))).toEqual([0, 30]);
+    expect(rtp.filter(({ marker }) => marker)).toHaveLength(60);
+    expect(server.packets.audio.length).toBeGreaterThanOrEqual(100);
+  });
+});
+
 describe('a file', () => {
   test('H264 without B-frames goes as it is, AAC as Opus', async () => {
     const path = await makeClip('plain.mp4', ...h264, '-bf', '0', '-profile:v', 'high', '-c:a', 'aac');
     const source = await openFile(path);
-    expect(source.name).toContain('video copied');
+    expect(source.name).toContain('H264 copied');
     await using server = await openWhipServer();
     await send(server, source).done;
     expect(await arrivedNumbers(server)).toEqual(upTo(60));
@@ -86,10 +104,22 @@ describe('a file', () => {
   test('video with B-frames is encoded, frame by frame', async () => {
     const path = await makeClip('reordered.mp4', ...h264, '-bf', '3', '-b_strategy', '0', '-c:a', 'aac');
     const source = await openFile(path);
-    expect(source.name).toContain('video encoded');
+    expect(source.name).toContain('H264 encoded');
     await using server = await openWhipServer();
     await send(server, source).done;
     expect(await arrivedNumbers(server)).toEqual(upTo(60));
+  });
+
+  test('a file of the codec asked for goes as it is, without its sound', async () => {
+    const vp9 = ['-c:v', 'libvpx-vp9', '-deadline', 'realtime', '-cpu-used', '8', '-g', '30', '-c:a', 'libopus'];
+    const path = await makeClip('plain.webm', ...vp9);
+    const source = await openFile(path, { codec: 'VP9', withAudio: false });
+    expect(source.name).toMatch(/VP9 copied, no audio/);
+    await using server = await openWhipServer();
+    const transmission = send(server, source);
+    await transmission.done;
+    expect(transmission.status()).toMatchObject({ videoFrames: 60, audioPackets: 0 });
+    expect(await openFile(path, { size: '320x180' })).toHaveProperty('name', expect.stringMatching(/H264 encoded/));
   });
 
   test('sound alone and pictures alone go too', async () => {
@@ -122,7 +152,7 @@ describe('what goes wrong', () => {
   test('a refusal is told in the words of the server', async () => {
     const refusal = { status: 409, code: 'stream_has_publisher', detail: 'stream test has a publisher' };
     await using server = await openWhipServer({ refusal });
-    await expect(send(server, patternSource(1)).done).rejects.toMatchObject({
+    await expect(send(server, patternSource({ durationSeconds: 1 })).done).rejects.toMatchObject({
       code: 'stream_has_publisher',
       message: expect.stringMatching(/409.*stream test has a publisher$/),
     });
@@ -131,18 +161,20 @@ describe('what goes wrong', () => {
   test('without the right credentials it says where a token is named', async () => {
     const refusal = { status: 401, code: 'unauthorized', detail: 'no valid credentials' };
     await using server = await openWhipServer({ refusal });
-    await expect(send(server, patternSource(1)).done).rejects.toThrow(/401: no valid credentials; .*--token-file/);
+    await expect(send(server, patternSource({ durationSeconds: 1 })).done).rejects.toThrow(
+      /401: no valid credentials; .*--token-file/,
+    );
   });
 
   test('a server that is not there', async () => {
-    const source = patternSource(1);
+    const source = patternSource({ durationSeconds: 1 });
     const { done } = startTransmission({ source, url: 'http://127.0.0.1:1/whip/a', ffmpeg }, neverStopped);
     await expect(done).rejects.toMatchObject({ code: 'node_unreachable' });
   });
 
   test('a session that the server ends is published again, and what came meanwhile is counted', async () => {
     await using server = await openWhipServer();
-    const transmission = send(server, patternSource(5));
+    const transmission = send(server, patternSource({ durationSeconds: 5 }));
     await vi.waitFor(() => expect(transmission.status().videoFrames).toBeGreaterThan(20), { timeout: 15_000 });
     server.hangUp();
     await vi.waitFor(() => expect(transmission.status().connection).toBe('reconnecting'));
@@ -157,7 +189,7 @@ describe('what goes wrong', () => {
 
   test('a server that is gone for good is told when the source ends', async () => {
     await using server = await openWhipServer();
-    const transmission = send(server, patternSource(3));
+    const transmission = send(server, patternSource({ durationSeconds: 3 }));
     await vi.waitFor(() => expect(transmission.status().videoFrames).toBeGreaterThan(20), { timeout: 15_000 });
     server.refuse({ status: 503, code: 'not_ready', detail: 'starting' });
     server.hangUp();
@@ -166,7 +198,7 @@ describe('what goes wrong', () => {
 
   test('a refusal of what had been taken before ends it', async () => {
     await using server = await openWhipServer();
-    const transmission = send(server, patternSource(60));
+    const transmission = send(server, patternSource({ durationSeconds: 60 }));
     await vi.waitFor(() => expect(transmission.status().videoFrames).toBeGreaterThan(0), { timeout: 15_000 });
     server.refuse({ status: 403, code: 'forbidden', detail: 'this token may not publish test' });
     server.hangUp();
@@ -175,7 +207,7 @@ describe('what goes wrong', () => {
 
   test('an ffmpeg that fails is quoted, and the session deleted', async () => {
     await using server = await openWhipServer();
-    const source = { ...patternSource(1), inputArgs: ['-i', inDirectory('nothing.mp4')] };
+    const source = { ...patternSource({ durationSeconds: 1 }), inputArgs: ['-i', inDirectory('nothing.mp4')] };
     await expect(send(server, source).done).rejects.toThrow(/nothing\.mp4: No such file/);
     expect(server.deleted).toBe(1);
   });

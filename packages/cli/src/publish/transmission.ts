@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { aborted, systemClock, WeirError, within } from '@weir/runtime';
+import { openMediaIntake } from './media-intake.ts';
 import type { MediaSource } from './media-source.ts';
 import { type ProgramEnd, startProgram } from './programs.ts';
 import type { PublishStatus } from './progress.ts';
 import { connectError, lostError } from './publish-error.ts';
-import { openRtpIntake } from './rtp-intake.ts';
 import { transmissionTally } from './transmission-tally.ts';
 import { openWhipLink, type WhipLink } from './whip-link.ts';
 
@@ -54,29 +53,19 @@ export const startTransmission = (options: TransmissionOptions, signal: AbortSig
   const link = openWhipLink({
     url,
     ...(token === undefined ? {} : { token }),
-    ...(source.kinds.includes('video')
-      ? { video: { codec: 'H264', ...(source.h264Fmtp === undefined ? {} : { fmtp: source.h264Fmtp }) } }
-      : {}),
-    ...(source.kinds.includes('audio') ? { audio: 'OPUS' } : {}),
+    ...(source.video === null ? {} : { video: source.video }),
+    ...(source.audioArgs === null ? {} : { audio: 'OPUS' }),
   });
 
   const send = async (): Promise<void> => {
-    await using intake = await openRtpIntake({
-      kinds: source.kinds,
-      secret: randomBytes(16).toString('hex'),
-      onPacket: (kind, rtp) => {
-        const client = link.current();
-        (client === null ? missed : tally).add(kind, rtp);
-        if (kind === 'video') client?.sendVideo(rtp);
-        else client?.sendAudio(rtp);
-      },
+    await using intake = await openMediaIntake(source, (kind, rtp) => {
+      const client = link.current();
+      (client === null ? missed : tally).add(kind, rtp);
+      if (kind === 'video') client?.sendVideo(rtp);
+      else client?.sendAudio(rtp);
     });
-    const ffmpeg = startProgram(options.ffmpeg, [
-      ...commonArgs,
-      ...source.inputArgs,
-      ...source.outputArgs,
-      ...intake.outputArgs,
-    ]);
+    const args = [...commonArgs, ...source.inputArgs, ...intake.outputArgs];
+    const ffmpeg = startProgram(options.ffmpeg, args, intake.onOutput ?? undefined);
     try {
       const end = await Promise.race([ffmpeg.ended, link.refused, aborted(signal)]);
       if (end !== undefined && end.code !== 0) throw ffmpegError(end, source.name);
