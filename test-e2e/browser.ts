@@ -22,6 +22,17 @@ const keepPeers = (): void => {
   };
 };
 
+/** A script that makes a page's browser offer a codec, such as `video/VP9`, before all others. */
+export const preferCodec = (mimeType: string): void => {
+  const own = RTCRtpTransceiver.prototype.setCodecPreferences;
+  RTCRtpTransceiver.prototype.setCodecPreferences = function (codecs) {
+    own.call(
+      this,
+      [...codecs].sort((a, b) => Number(b.mimeType === mimeType) - Number(a.mimeType === mimeType)),
+    );
+  };
+};
+
 /** Opens the page and logs in. */
 export const openPage = async (context: BrowserContext, url: string, password: string): Promise<Page> => {
   const page = await context.newPage();
@@ -62,7 +73,7 @@ export const watchLive = async (page: Page, stream: string, frames: number): Pro
 };
 
 /** What a played recording was like at its end. */
-export type Played = { seconds: number; currentTime: number; frames: number; fault: string | null };
+export type Played = { seconds: number; currentTime: number; frames: number; height: number; fault: string | null };
 
 /** Plays a listed recording to its end in the page. */
 export const playToEnd = async (page: Page, stream: string): Promise<Played> => {
@@ -76,6 +87,7 @@ export const playToEnd = async (page: Page, stream: string): Promise<Played> => 
       seconds: video.duration,
       currentTime: video.currentTime,
       frames: video.getVideoPlaybackQuality().totalVideoFrames,
+      height: video.videoHeight,
       fault: document.querySelector('.stage .fault')?.textContent ?? null,
     };
   });

@@ -73,13 +73,15 @@ export const download = async (weir: Installation, recording: PlayedRecording, d
 
 /** Decodes all of it with ffmpeg; throws with what ffmpeg complains of. */
 export const decodes = async (input: string): Promise<void> => {
-  const { stderr } = await run(requireProgram('ffmpeg'), ['-v', 'error', '-i', input, '-f', 'null', '-'], {
+  // Each frame at its own time: a camera's are not as regular as a frame rate.
+  const exact = ['-fps_mode', 'passthrough', '-enc_time_base', '-1'];
+  const { stderr } = await run(requireProgram('ffmpeg'), ['-v', 'error', '-i', input, ...exact, '-f', 'null', '-'], {
     maxBuffer: 1 << 24,
   });
   if (stderr.trim() !== '') throw new Error(`ffmpeg: ${stderr.slice(0, 2000)}`);
 };
 
-/** What ffprobe says of an input: seconds, and codec and packets per stream. */
+/** What ffprobe says of an input: seconds, and codec, packets and size per stream. */
 export const probe = async (input: string) => {
   const { stdout } = await run(
     requireProgram('ffprobe'),
@@ -88,7 +90,14 @@ export const probe = async (input: string) => {
   );
   const { format, streams } = JSON.parse(stdout) as {
     format: { duration: string };
-    streams: { codec_name: string; codec_type: string; nb_read_packets: string; duration?: string }[];
+    streams: {
+      codec_name: string;
+      codec_type: string;
+      nb_read_packets: string;
+      duration?: string;
+      width?: number;
+      height?: number;
+    }[];
   };
   return { seconds: Number(format.duration), streams };
 };

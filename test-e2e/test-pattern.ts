@@ -29,7 +29,12 @@ const readSummary = (output: string): SentFrames => {
 };
 
 /** Starts publishing the test pattern. */
-export const startPattern = ({ url, directory }: PublishTarget, stream: string, seconds: number): SentPattern => {
+export const startPattern = (
+  { url, directory }: PublishTarget,
+  stream: string,
+  seconds: number,
+  options: readonly string[] = [],
+): SentPattern => {
   const publisher = startWeir(directory ?? tmpdir(), [
     'publish',
     '--test-pattern',
@@ -37,6 +42,7 @@ export const startPattern = ({ url, directory }: PublishTarget, stream: string, 
     `--url=${url}/whip/${stream}`,
     ...(directory === undefined ? [] : [`--token-file=${join(directory, 'data/secrets/api-token')}`]),
     `--duration=${seconds}`,
+    ...options,
   ]);
   const done = publisher.ended.then((code) => {
     if (code !== 0) throw new Error(`weir publish ended with ${code}:\n${publisher.output()}`);
@@ -47,8 +53,12 @@ export const startPattern = ({ url, directory }: PublishTarget, stream: string, 
 };
 
 /** Publishes the test pattern for some seconds; returns how many frames were sent. */
-export const publishPattern = async (weir: Installation, stream: string, seconds: number): Promise<number> =>
-  (await startPattern(weir, stream, seconds).done).frames;
+export const publishPattern = async (
+  weir: Installation,
+  stream: string,
+  seconds: number,
+  options: readonly string[] = [],
+): Promise<number> => (await startPattern(weir, stream, seconds, options).done).frames;
 
 /** Ends the recording of a stream, as an operator does. */
 export const stopRecording = (weir: Installation, stream: string): Promise<unknown> =>

@@ -11,10 +11,20 @@ const blocks = 32;
 const crop = 'crop=iw*1024/1280:ih*32/720:iw*128/1280:ih*672/720';
 const threshold = 128;
 
+const bits = 'if(lt(X,24),N/pow(2,23-X),(255-mod(N,251))/pow(2,31-X))';
+
+/** An ffmpeg filter that draws such a picture, in 1280x720 at 30 frames per second: something that moves, and the strip. */
+export const numberedPicture = (frames: number): string =>
+  [
+    'testsrc2=size=1280x720:rate=30[moving]',
+    `color=black:size=32x1:rate=30,format=gray,geq=lum='255*bitand(${bits},1)',scale=1024:32:flags=neighbor[strip]`,
+    `[moving][strip]overlay=128:672,trim=end_frame=${frames}`,
+  ].join(';');
+
 /** The number in a strip of 32 brightnesses, null when its check does not fit. */
 const decodeStrip = (strip: Uint8Array): number | null => {
-  const bits = Array.from(strip, (brightness): number => (brightness >= threshold ? 1 : 0));
-  const read = (from: number, to: number) => bits.slice(from, to).reduce((value, bit) => value * 2 + bit, 0);
+  const ones = Array.from(strip, (brightness): number => (brightness >= threshold ? 1 : 0));
+  const read = (from: number, to: number) => ones.slice(from, to).reduce((value, bit) => value * 2 + bit, 0);
   const number = read(0, 24);
   return read(24, 32) === 255 - (number % 251) ? number : null;
 };

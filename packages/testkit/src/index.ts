@@ -1,10 +1,20 @@
 export { type Child, type ChildOptions, freePort, startChild } from './child-process.ts';
 export { type Chromium, launchChromium } from './chromium.ts';
-export { readFrameNumbers } from './frame-number.ts';
-export { type ClipOptions, type ClipPacket, clipPackets, clipTracks, type MediaClip, makeClip } from './media-clip.ts';
+export { encodePictures, type PictureCodec, type PictureRun, packetizePicture } from './coded-picture.ts';
+export { numberedPicture, readFrameNumbers } from './frame-number.ts';
+export {
+  type ClipOptions,
+  type ClipPacket,
+  clipPackets,
+  clipTracks,
+  type MediaClip,
+  makeClip,
+  makeSound,
+} from './media-clip.ts';
 export { type MediaPacket, readMediaPackets } from './media-packets.ts';
 export { type MediabunnyMuxer, openMediabunnyMuxer } from './mediabunny-muxer.ts';
 export { type Mosquitto, type MosquittoOptions, type MosquittoUser, startMosquitto } from './mosquitto.ts';
+export { type PicturePublication, publishPictures } from './picture-publisher.ts';
 export { type Postgres, startPostgres } from './postgres.ts';
 export { findProgram, type Program, requireProgram } from './programs.ts';
 export { type S3RequestRecord, type S3Server, type S3ServerOptions, startS3Server } from './s3-server.ts';

@@ -34,18 +34,25 @@ const oggPackets = (bytes: Uint8Array): Uint8Array[] => {
   return packets;
 };
 
+/** Opus packets of 20 ms each: a tone. */
+export const makeSound = (seconds: number): Uint8Array[] => {
+  using directory = temporaryDirectory('sound');
+  const path = join(directory.path, 'audio.ogg');
+  const tone = ['-f', 'lavfi', '-i', `sine=frequency=440:duration=${seconds}`, '-c:a', 'libopus', '-b:a', '32k', path];
+  execFileSync(requireProgram('ffmpeg'), ['-hide_banner', '-loglevel', 'error', ...tone]);
+  return oggPackets(readFileSync(path)).slice(2);
+};
+
 /** Makes a clip with ffmpeg. */
 export const makeClip = ({ seconds, fps = 30, size = '320x180' }: ClipOptions): MediaClip => {
   using directory = temporaryDirectory('clip');
   const ffmpeg = requireProgram('ffmpeg');
   const run = (...args: string[]) => execFileSync(ffmpeg, ['-hide_banner', '-loglevel', 'error', '-y', ...args]);
   const video = join(directory.path, 'video.h264');
-  const audio = join(directory.path, 'audio.ogg');
   const source = `testsrc=size=${size}:rate=${fps}:duration=${seconds}`;
   const coder = ['-c:v', 'libx264', '-preset', 'ultrafast', '-threads', '1', '-bf', '0', '-g', `${fps}`];
   const exact = ['-sc_threshold', '0', '-x264-params', 'aud=1', '-fflags', '+bitexact', '-flags', '+bitexact'];
   run('-f', 'lavfi', '-i', source, '-pix_fmt', 'yuv420p', ...coder, ...exact, video);
-  run('-f', 'lavfi', '-i', `sine=frequency=440:duration=${seconds}`, '-c:a', 'libopus', '-b:a', '32k', audio);
   const frames: MediaClip['frames'] = [];
   for (const nal of splitAnnexB(readFileSync(video))) {
     const type = (nal[0] ?? 0) & 0x1f;
@@ -54,7 +61,7 @@ export const makeClip = ({ seconds, fps = 30, size = '320x180' }: ClipOptions): 
     frame?.nals.push(nal);
     if (type === 5 && frame !== undefined) frame.key = true;
   }
-  return { fps, frames, sound: oggPackets(readFileSync(audio)).slice(2) };
+  return { fps, frames, sound: makeSound(seconds) };
 };
 
 /** The tracks under which a clip's packets are published. */
