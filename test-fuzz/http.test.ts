@@ -10,7 +10,7 @@ import { jsonOf, type ToldSchema } from './schema-values.ts';
 import { fragments, offers } from './sdp-inputs.ts';
 
 const seed = 20_260_102;
-const requestsEach = 40;
+const requestsEach = 25;
 
 type Service = { app: HttpApp; headers: Record<string, string> };
 const scope = openScope();
