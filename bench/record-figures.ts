@@ -64,7 +64,7 @@ export const ratiosOf = (rows: readonly Row[], counts: readonly number[]) =>
   counts.flatMap((streams) =>
     ['ffmpeg', 'mediabunny', 'bare'].flatMap((peer) => {
       const theirs = medianOf(rows, streams, peer);
-      if (theirs === undefined) return [];
+      if (theirs === undefined || medianOf(rows, streams, 'together') === undefined) return [];
       const ratio = (process: string) => rounded((medianOf(rows, streams, process) ?? Number.NaN) / theirs);
       return [{ streams, peer, together: ratio('together'), node: ratio('node'), recorder: ratio('recorder') }];
     }),
