@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { decodeDayMpdPath } from '../packages/catalog/src/day-totals.ts';
+import { ivfReader } from '../packages/cli/src/publish/ivf.ts';
 import { rtspReader } from '../packages/cli/src/publish/rtsp.ts';
 import { decodeEvent, eventSchemas } from '../packages/contracts/src/events.ts';
 import * as http from '../packages/contracts/src/http.ts';
@@ -689,6 +690,19 @@ const names: Parser[] = [
       return chunks(bytes).flatMap((chunk) => read(Buffer.from(chunk)));
     },
     throws: (error) => error instanceof Error && error.constructor === Error && error.message.includes('RTSP'),
+  },
+  {
+    name: 'ivf',
+    covers: ['packages/cli/src/publish/ivf.ts#ivfReader'],
+    inputs: textInputs(
+      'DKIF\x00\x00\x20\x00AV01\x40\x00\x24\x00\x1e\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00' +
+        '\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00abc\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00',
+    ),
+    read: (bytes) => {
+      const read = ivfReader();
+      return chunks(bytes).flatMap((chunk) => read(Buffer.from(chunk)));
+    },
+    throws: (error) => error instanceof Error && error.constructor === Error && error.message.includes('IVF'),
   },
 ];
 
