@@ -48,13 +48,32 @@ const recording: ManifestRecording = {
 
 const base: Mpd = { type: 'static', minBufferTimeMs: 2000, periods: [] };
 
-test('a period ends at a missing number, a new codec period, and a track that comes or goes', () => {
-  expect(groupSegments(recording.segments).map((group) => group.map(({ number }) => number))).toEqual([
-    [1, 2],
-    [4],
-    [5],
-    [6],
-  ]);
+const numbersOf = (segments: ManifestRecording['segments']) =>
+  groupSegments(segments).map((group) => group.map(({ number }) => number));
+
+test('a period ends at a missing number, a new codec period, and where a track comes back', () => {
+  expect(numbersOf(recording.segments)).toEqual([[1, 2], [4], [5, 6]]);
+  const turns = [
+    segment(1, 1, null, 0),
+    segment(2, 1, 4, 4),
+    segment(3, 1, 8, null),
+    segment(4, 1, 12, null),
+    segment(5, 1, 16, 16),
+  ];
+  expect(numbersOf(turns)).toEqual([[1, 2, 3, 4], [5]]);
+});
+
+test('a track that begins late or ends early does so within the period, with its own first number', () => {
+  const segments = [segment(1, 1, null, 0), segment(2, 1, 4, 4), segment(3, 1, 8, null)];
+  const [period, ...others] = recordingPeriods({ ...recording, segments });
+  expect(others).toEqual([]);
+  expect(period).toMatchObject({
+    startMs: 0,
+    tracks: [
+      { track: 'video', startNumber: 2, presentationTimeOffset: 0, segments: [{ t: 360_000 }, { t: 720_000 }] },
+      { track: 'audio', startNumber: 1, presentationTimeOffset: 0, segments: [{ t: 0 }, { t: 192_000 }] },
+    ],
+  });
 });
 
 test('a finished recording is a static manifest that the schema takes', () => {

@@ -26,14 +26,23 @@ export type ManifestRecording = {
 
 /**
  * Groups segments, in order of their numbers, that can share one DASH period: a new one begins at each codec period,
- * at each missing number, and where a track comes or goes.
+ * at each missing number, and where a track comes back. One that begins late or ends early does so within the period:
+ * players that find no picture in one period show none in any.
  */
 export const groupSegments = (segments: readonly ManifestSegment[]): ManifestSegment[][] => {
   const groups: ManifestSegment[][] = [];
+  const gone = new Set<TrackKind>();
   let last: ManifestSegment | undefined;
   for (const segment of segments) {
-    if (last !== undefined && goesOn(last, segment)) groups[groups.length - 1]?.push(segment);
-    else groups.push([segment]);
+    const kinds = kindsOf(segment);
+    const follows = segment.number === (last?.number ?? 0) + 1 && segment.period === last?.period;
+    if (last !== undefined && follows && !kinds.some((kind) => gone.has(kind))) {
+      groups.at(-1)?.push(segment);
+      for (const kind of kindsOf(last)) if (!kinds.includes(kind)) gone.add(kind);
+    } else {
+      groups.push([segment]);
+      gone.clear();
+    }
     last = segment;
   }
   return groups;
@@ -57,24 +66,17 @@ export const endOfPeriods = (periods: readonly MpdPeriod[]): number =>
     ),
   );
 
-const goesOn = (last: ManifestSegment, next: ManifestSegment): boolean =>
-  next.number === last.number + 1 && next.period === last.period && kindsOf(next) === kindsOf(last);
-
-const kindsOf = (segment: ManifestSegment): string =>
-  segment.tracks
-    .map(({ track }) => track)
-    .sort()
-    .join();
+const kindsOf = (segment: ManifestSegment): TrackKind[] => segment.tracks.map(({ track }) => track);
 
 const periodOf = (recording: ManifestRecording, group: readonly ManifestSegment[]): MpdPeriod => {
   const first = group[0];
   const number = first?.number ?? 0;
+  const kinds = new Set(group.flatMap(kindsOf));
   const inits = recording.inits
-    .filter((init) => init.period === first?.period)
-    .filter((init) => first?.tracks.some(({ track }) => track === init.track))
+    .filter((init) => init.period === first?.period && kinds.has(init.track))
     // Video first: it leads the period, and players take the first set as the main one.
     .sort((a, b) => (a.track === b.track ? 0 : a.track === 'video' ? -1 : 1));
-  const lead = inits[0];
+  const lead = inits.find(({ track }) => first?.tracks.some((share) => share.track === track));
   const leadTicks = first?.tracks.find(({ track }) => track === lead?.track)?.baseDecodeTime ?? 0;
   const mediaMs = lead === undefined ? 0 : (leadTicks * 1000) / lead.timescale;
   const tracks = inits.map((init) => trackOf(recording, group, init, mediaMs));
@@ -95,7 +97,7 @@ const trackOf = (
     ...description,
     bandwidthBps: ticks === 0 ? 1 : (bytes * 8 * init.timescale) / ticks,
     media: recording.media[init.track],
-    startNumber: group[0]?.number ?? 1,
+    startNumber: group.find((segment) => kindsOf(segment).includes(init.track))?.number ?? 1,
     startsWithKeyFrames: init.track === 'audio' || group.every(({ startsWithKeyFrame }) => startsWithKeyFrame),
     presentationTimeOffset: Math.round((mediaMs * init.timescale) / 1000),
     segments: shares.map(({ baseDecodeTime, duration }) => ({ t: baseDecodeTime, d: duration })),

@@ -19,6 +19,7 @@ export { type Postgres, startPostgres } from './postgres.ts';
 export { findProgram, type Program, requireProgram } from './programs.ts';
 export { type S3RequestRecord, type S3Server, type S3ServerOptions, startS3Server } from './s3-server.ts';
 export type { S3Fault, S3FaultRule, S3Faults } from './s3-server-faults.ts';
+export { openShaka, type Shaka, type ShakaState } from './shaka.ts';
 export { connectTap, type TapClient } from './tap-client.ts';
 export { startTapServer, type TapPublisher, type TapServer } from './tap-server.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts';
