@@ -30,7 +30,7 @@ export const h265Depacketizer = (start: H265Start = {}): Depacketizer => {
           broken = false;
         }
         const leads = type === h265NalType.raslN || type === h265NalType.raslR;
-        return leads && dropsLeading ? 'drop' : configuration;
+        return leads && dropsLeading ? 'leave-out' : configuration;
       },
       broken: () => {
         broken = true;

@@ -24,8 +24,11 @@ export type PayloadFormat<U extends CollectedUnit> = {
   add: (unit: U, payload: Uint8Array) => boolean;
   /** Whether a payload is evidently the first of its unit. */
   isStart: (payload: Uint8Array) => boolean;
-  /** Ends a unit that has all its packets: the configuration it is coded with (null: none came yet), `drop` when no decoder could take it. */
-  complete: (unit: U) => Uint8Array | null | 'drop';
+  /**
+   * Ends a unit that has all its packets: the configuration it is coded with (null: none came yet). `drop`: no decoder
+   * could take it, so it is lost; `leave-out`: the same, and nothing refers to it.
+   */
+  complete: (unit: U) => Uint8Array | null | 'drop' | 'leave-out';
   /** Packets or units before the next one are missing. */
   broken?: () => void;
 };
@@ -80,8 +83,9 @@ export const unitDepacketizer = <U extends CollectedUnit>(format: PayloadFormat<
 
   const emit = (unit: U, out: AccessUnit[]): void => {
     const configuration = format.complete(unit);
-    if (configuration === 'drop') {
+    if (configuration === 'drop' || configuration === 'leave-out') {
       droppedUnits++;
+      lossBefore ||= configuration === 'drop';
       return;
     }
     out.push({

@@ -37,6 +37,15 @@ afterAll(() => {
   removeFiles();
 });
 
+/** Numbers from 0 to 1 that are the same each time (an LCG of Numerical Recipes). */
+const randomFrom = (seed: number) => {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+};
+
 const finish: RecordingInput = { kind: 'finish' };
 
 describe.each([
@@ -120,6 +129,27 @@ describe.each([
         expect(of(outputs, 'request-key-frame').length).toBeGreaterThan(0);
         expect(of(outputs, 'gap').map(({ cause }) => cause)).toEqual(codec === 'H264' ? [] : ['packet_loss']);
       }
+    }
+  });
+
+  test('of 3 % of the packets lost and others late, no decoder sees anything, and what it shows is the encoder’s own', () => {
+    for (const seed of [1, 2, 3]) {
+      const random = randomFrom(seed);
+      const late = (packet: PacketInput) => ({ packet, at: packet.arrivalMs + (random() < 0.1 ? 40 : 0) });
+      const arriving = packets.filter(() => random() >= 0.03).map(late);
+      const sent = numbered(
+        arriving.sort((a, b) => a.at - b.at).map(({ packet, at }) => ({ ...packet, arrivalMs: at })),
+      );
+      const { files, core } = record([publish, ...sent, finish], limits);
+      expect(core.counters().lost).toBeGreaterThan(0);
+      const file = joined(files, 'video');
+      const shown = picturesOf(file);
+      expect(shown.length).toBeGreaterThan(0);
+      // An H264 decoder conceals what it misses; the others were given nothing that refers to it.
+      if (codec === 'H264') continue;
+      expect(shown.length).toBe(core.counters().samples);
+      const indexes = shown.map((picture) => pictures.indexOf(picture));
+      expect(indexes).toEqual([...new Set(indexes)].filter((index) => index >= 0).sort((a, b) => a - b));
     }
   });
 

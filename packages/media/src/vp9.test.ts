@@ -152,7 +152,8 @@ describe('packets to pictures', () => {
   });
 
   test('more frames than a superframe can have are dropped', () => {
-    expect(feed(intact(), layered(Array(9).fill(key)))).toEqual([]);
+    const units = feed(intact(), [...layered(Array(9).fill(key)), ...packets(3000, inter)]);
+    expect(units.map(({ timestamp, lossBefore }) => [timestamp, lossBefore])).toEqual([[3000, true]]);
   });
 
   test('a layer frame that lost its end drops the picture', () => {
