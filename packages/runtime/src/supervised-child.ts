@@ -44,7 +44,8 @@ export type SupervisedChild = {
   over: Promise<void>;
 };
 
-const restartDelaysMs = [0, 250, 500, 1_000, 2_000, 5_000];
+// Never long: what a recorder misses while it is away must still be in the ring when it dies again as soon as it is back.
+const restartDelaysMs = [0, 100, 250, 500, 1_000];
 const maxHeldText = 16_384;
 
 const lastLine = (text: string): string =>
