@@ -264,7 +264,8 @@ export const openMediaWriter = (deps: WriterDeps, start: WriterStart): MediaWrit
     drained,
     close: async () => {
       await drained();
-      await Promise.all(files.all().map(({ file }) => file.close().catch(() => undefined)));
+      const leave = (file: SegmentFile) => (hasFailed ? file.abandon() : file.close());
+      await Promise.all(files.all().map(({ file }) => leave(file).catch(() => undefined)));
     },
   };
 };

@@ -70,11 +70,18 @@ export type SegmentFile = {
   /** SHA-256 of all its bytes so far, in hex. */
   sha256(): string;
   close(): Promise<void>;
+  /**
+   * Closes it after a failure. What a failed sync was to make durable is cut off: the kernel reports such a failure
+   * once, and then shows bytes that the disk does not have.
+   */
+  abandon(): Promise<void>;
 };
 
 const segmentFile = (file: DiskFile, before: Uint8Array): SegmentFile => {
   const hash = createHash('sha256').update(before);
   let bytes = before.length;
+  let synced = bytes;
+  let isTrusted = true;
   return {
     get bytes() {
       return bytes;
@@ -86,9 +93,18 @@ const segmentFile = (file: DiskFile, before: Uint8Array): SegmentFile => {
         bytes += piece.length;
       }
     },
-    sync: () => file.sync(),
+    sync: async () => {
+      isTrusted = false;
+      await file.sync();
+      isTrusted = true;
+      synced = bytes;
+    },
     sha256: () => hash.copy().digest('hex'),
     close: () => file.close(),
+    abandon: async () => {
+      if (!isTrusted) await file.truncate(synced).catch(() => undefined);
+      await file.close();
+    },
   };
 };
 
