@@ -13,6 +13,7 @@ auto_streams = ["*"]             # every stream is recorded; [] records only wha
 # reconnect_seconds = 30         # a publisher who is back within it continues the recording
 # max_recording_seconds = 86400  # a recording is rotated after so long; 0 = never
 # reserve_bytes = 536870912      # free disk that is kept; below it recording stops with a gap
+# evict = "stored"               # what goes before that, oldest first: "indexed", "stored", or also what is "unsent"
 
 [recorder.storage]
 type = "fs"                      # "s3" for a bucket of S3 or a compatible service

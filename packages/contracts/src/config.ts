@@ -173,7 +173,13 @@ export const weirConfig = z.strictObject({
         .int()
         .min(0)
         .default(536_870_912)
-        .describe('free disk kept; below it recording stops with a gap'),
+        .describe('free disk kept: near it segments are evicted, below it recording stops with a gap'),
+      evict: z
+        .enum(['indexed', 'stored', 'unsent'])
+        .default('stored')
+        .describe(
+          'what may be deleted near a full disk, oldest first: what the index has; then what the bucket has; then what nobody has',
+        ),
       storage: storage.prefault({}),
       upload: upload.prefault({}),
     })

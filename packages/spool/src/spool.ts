@@ -16,6 +16,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Evictor, evictor } from './eviction.ts';
 import { type IndexCursor, indexCursor } from './index-cursor.ts';
 import { type LedgerDatabase, openLedgerDatabase, type SpoolNeeds } from './ledger-database.ts';
 import { type LedgerRows, ledgerRows } from './ledger-rows.ts';
@@ -43,7 +44,7 @@ export type LedgerReader = Pick<LedgerRows, 'rowsAfter' | 'recording' | 'inits' 
 export type Ledger = LedgerReader & ManifestLedger & UploadLedger & SegmentRemover;
 
 /** The spool as its one recorder has it. */
-export type Spool = LedgerReader & RecordingLedger & Pick<ManifestLedger, 'recordingsPresent'>;
+export type Spool = LedgerReader & RecordingLedger & Pick<ManifestLedger, 'recordingsPresent'> & Evictor;
 
 const reader = (ledger: LedgerDatabase, rows: LedgerRows, dir: string) => ({
   dir,
@@ -81,6 +82,7 @@ export const openSpool = (dir: string, needs: Partial<SpoolNeeds> = {}): Spool =
       manifestOf: manifests.manifestOf,
       recordingsPresent: manifests.recordingsPresent,
       ...recordingLedger(ledger, rows, dir),
+      ...evictor(ledger, rows, dir, uploadLedger(ledger, rows, dir), segmentRemover(ledger, dir)),
       [Symbol.dispose]: () => {
         ledger.close();
         lock[Symbol.dispose]();

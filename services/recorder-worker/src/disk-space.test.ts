@@ -49,3 +49,56 @@ test('a write that met a full disk counts before the next look does', async () =
   await waiting;
   expect(levels).toEqual(['full', 'ok']);
 });
+
+test('room is made before recording has to stop, and no more than is short', async () => {
+  let free = 500 * MB;
+  const asked: number[] = [];
+  const levels: string[] = [];
+  using space = await watchDiskSpace({
+    dir: '/spool',
+    reserveBytes: 80 * MB,
+    freeBytes: async () => free,
+    changed: (level) => levels.push(level),
+    makeRoom: (bytes) => {
+      asked.push(bytes);
+      free += bytes;
+      return bytes;
+    },
+    everyMs: 3_600_000,
+  });
+  await space.look();
+  free = 101 * MB;
+  await space.look();
+  expect(asked).toEqual([]);
+  free = 99 * MB;
+  await space.look();
+  expect([asked, free]).toEqual([[11 * MB], 110 * MB]);
+  free = 10 * MB;
+  await space.look();
+  expect([asked.at(-1), free]).toEqual([100 * MB, 110 * MB]);
+  expect(levels).toEqual(['low']);
+});
+
+test('a full disk without a reserve has some room made too', async () => {
+  let free = 0;
+  let evictable = 0;
+  const levels: string[] = [];
+  using space = await watchDiskSpace({
+    dir: '/spool',
+    reserveBytes: 0,
+    freeBytes: async () => free,
+    changed: (level) => levels.push(level),
+    makeRoom: (bytes) => {
+      const freed = Math.min(bytes, evictable);
+      free += freed;
+      return freed;
+    },
+    everyMs: 3_600_000,
+  });
+  space.full();
+  await space.look();
+  expect([free, levels]).toEqual([0, ['full']]);
+  evictable = 20 * MB;
+  await space.look();
+  expect([free, levels]).toEqual([8 * 1024 * 1024, ['full', 'ok']]);
+});

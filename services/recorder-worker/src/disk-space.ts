@@ -28,21 +28,36 @@ export type DiskSpaceOptions = {
   reserveBytes: number;
   freeBytes: FreeBytes;
   changed(level: AttachedSpool['level'], freeBytes: number): void;
+  /** Deletes what may go, up to about so many bytes; tells how many went. */
+  makeRoom?(bytes: number): number;
   everyMs?: number;
 };
 
 // Room that must come back above the reserve before recording resumes, so that it does not flap.
 const MARGIN_BYTES = 16 * 1024 * 1024;
 
+const LEAST_MARGIN_BYTES = 1024 * 1024;
+// Where a write met a full disk although no reserve was asked for.
+const LEAST_ROOM_BYTES = 8 * 1024 * 1024;
+
+const marginOf = (reserve: number): number => Math.min(MARGIN_BYTES, reserve / 8);
+
+/** How many bytes are to be freed so that recording need not stop: none while there are two margins above the reserve. */
+const shortOf = (free: number, reserve: number, was: AttachedSpool['level']): number => {
+  const margin = marginOf(reserve);
+  if (was !== 'full' && free >= reserve + margin * 2) return 0;
+  return Math.max(0, Math.max(reserve + margin * 3, was === 'full' ? LEAST_ROOM_BYTES : 0) - free);
+};
+
 const levelOf = (free: number, reserve: number, was: AttachedSpool['level']): AttachedSpool['level'] => {
-  const margin = Math.min(MARGIN_BYTES, reserve / 8);
-  if (free < reserve || (was === 'full' && free < reserve + margin)) return 'full';
+  const margin = marginOf(reserve);
+  if (free < reserve || (was === 'full' && free < reserve + Math.max(margin, LEAST_MARGIN_BYTES))) return 'full';
   return free < reserve * 2 ? 'low' : 'ok';
 };
 
-/** Watches the free space of a spool once a second. */
+/** Watches the free space of a spool once a second, and has room made before there is none. */
 export const watchDiskSpace = async (options: DiskSpaceOptions): Promise<DiskSpace> => {
-  const { dir, reserveBytes, freeBytes, changed, everyMs = 1000 } = options;
+  const { dir, reserveBytes, freeBytes, changed, makeRoom = () => 0, everyMs = 1000 } = options;
   let free = await freeBytes(dir);
   let level = levelOf(free, reserveBytes, 'ok');
   const waiting = new Set<() => void>();
@@ -68,6 +83,8 @@ export const watchDiskSpace = async (options: DiskSpaceOptions): Promise<DiskSpa
     });
   const look = async () => {
     free = await freeBytes(dir);
+    const short = shortOf(free, reserveBytes, level);
+    if (short > 0 && makeRoom(short) > 0) free = await freeBytes(dir);
     set(levelOf(free, reserveBytes, level));
   };
   const timer = setInterval(() => void look().catch(() => undefined), everyMs).unref();

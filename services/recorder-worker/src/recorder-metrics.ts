@@ -16,6 +16,11 @@ export type RecorderCounts = {
   diskErrors: number;
   /** Record connections that were lost and made again. */
   reconnects: number;
+  /** Segments deleted to make room. */
+  evictions: number;
+  /** Those of them that nobody else has. */
+  evictionsLost: number;
+  evictedBytes: number;
 };
 
 /** All counts at zero. */
@@ -31,6 +36,9 @@ export const recorderCounts = (): RecorderCounts => ({
   overflows: 0,
   diskErrors: 0,
   reconnects: 0,
+  evictions: 0,
+  evictionsLost: 0,
+  evictedBytes: 0,
 });
 
 const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
@@ -45,6 +53,9 @@ const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
   overflows: ['recorder_overflows_total', 'Record connections closed because the disk was too slow'],
   diskErrors: ['recorder_disk_errors_total', 'Writes to the spool that failed'],
   reconnects: ['recorder_reconnects_total', 'Record connections made again'],
+  evictions: ['recorder_evicted_segments_total', 'Segments deleted from a full disk'],
+  evictionsLost: ['recorder_evicted_lost_segments_total', 'Segments deleted from a full disk that nobody else has'],
+  evictedBytes: ['recorder_evicted_bytes_total', 'Bytes of segments deleted from a full disk'],
 };
 
 /** What is asked for when the numbers are read. */

@@ -21,6 +21,7 @@ import {
 } from '@weir/runtime';
 import { isSpoolError, openSpool, recordingManifest, type Spool } from '@weir/spool';
 import { openControlConnection } from './control-connection.ts';
+import { diskRoom } from './disk-room.ts';
 import { type FreeBytes, freeBytesOf, watchDiskSpace } from './disk-space.ts';
 import { answerLedgerRequest } from './ledger-requests.ts';
 import { manifestFile } from './manifest-file.ts';
@@ -106,6 +107,9 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
   const spool = scope.use(await takeSpool(dir, signal, log), 'spool');
   hasSpool = true;
 
+  spool.finishEviction();
+  const tell = (message: RecorderMessage) => control.tell(message);
+  const room = diskRoom({ spool, scope: config.recorder.evict, counts, tell, log });
   const space = scope.use(
     await watchDiskSpace({
       dir,
@@ -116,6 +120,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
         control.tell({ kind: 'spool', spool: attached() });
         if (level === 'full') recordings.pause();
       },
+      makeRoom: room.make,
     }),
   );
   const attached = (): AttachedSpool => ({
@@ -139,7 +144,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     settings: { ...settingsOf(config), ...options.settings },
     counts,
     synced,
-    tell: (message) => control.tell(message),
+    tell,
     now: Date.now,
     monotonicMs: () => performance.now(),
     log,

@@ -1,0 +1,90 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { EvictionScope } from './eviction.ts';
+import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
+
+const fileOf = (dir: string, id: number, track: 'v' | 'a' = 'v') =>
+  join(dir, 'cam-1/1762842203', `${track}_seg_000${id}.m4s`);
+
+/** A recording of five segments with files: 1 is refused, 2 and 3 are stored, 4 waits, 5 is indexed. */
+const filledSpool = () => {
+  const t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  storeTestInits(t.ledger, id);
+  for (const n of [1, 2, 3, 4, 5]) {
+    t.spool.closeSegment(id, testSegment(n));
+    for (const track of ['v', 'a'] as const) writeFileSync(fileOf(t.dir, n, track), 'media');
+  }
+  t.ledger.markRefused({ kind: 'segment', recordingId: id, number: 1 }, 'too large');
+  t.ledger.markSegmentStored(id, 5);
+  t.ledger.tellCursor('index-1', t.ledger.lastStamp(), []);
+  for (const n of [2, 3]) t.ledger.markSegmentStored(id, n);
+  return { ...t, id };
+};
+
+const evictAll = ({ spool }: ReturnType<typeof filledSpool>, scope: EvictionScope) => {
+  const numbers: number[] = [];
+  for (let one = spool.evictNext(scope); one !== null; one = spool.evictNext(scope)) numbers.push(one.number);
+  return numbers;
+};
+
+test.each([
+  ['indexed', [5]],
+  ['stored', [5, 2, 3]],
+  ['unsent', [5, 2, 3, 1, 4]],
+] as const)('as far as %s: what the index has goes first, then oldest first', (scope, numbers) => {
+  using t = filledSpool();
+  expect(evictAll(t, scope)).toEqual(numbers);
+  for (const n of [1, 2, 3, 4, 5]) {
+    const isGone = (numbers as readonly number[]).includes(n);
+    expect([existsSync(fileOf(t.dir, n)), existsSync(fileOf(t.dir, n, 'a'))]).toEqual([!isGone, !isGone]);
+    expect(t.ledger.segments(t.id)[n - 1]?.local).toBe(isGone ? 'gone' : 'present');
+  }
+});
+
+test('a gap stands for what nobody else has, and for nothing else', () => {
+  using t = filledSpool();
+  evictAll(t, 'unsent');
+  const gaps = t.ledger.gaps(t.id).map(({ segment, cause, withdrawn }) => [segment, cause, withdrawn]);
+  expect(gaps).toEqual([
+    [1, 'refused', false],
+    [4, 'evicted', false],
+  ]);
+});
+
+test('it tells what went and whether it is lost', () => {
+  using t = filledSpool();
+  const stored = { recordingId: t.id, stream: 'cam-1', recordDir: 'cam-1/1762842203', durationMs: 4000 };
+  expect(t.spool.evictNext('indexed')).toEqual({
+    ...stored,
+    number: 5,
+    startMs: 1_762_842_219_000,
+    bytes: 10_000,
+    lost: false,
+  });
+  evictAll(t, 'stored');
+  expect(t.spool.evictNext('unsent')).toMatchObject({ number: 1, bytes: 2000, lost: true });
+});
+
+test('what is being uploaded does not go, and afterwards no lease is left', () => {
+  using t = filledSpool();
+  t.ledger.lease({ kind: 'segment', recordingId: t.id, number: 2 }, 'uploader', t.clock.ms + 10_000);
+  expect(evictAll(t, 'stored')).toEqual([5, 3]);
+  t.ledger.release({ kind: 'segment', recordingId: t.id, number: 2 }, 'uploader');
+  expect(evictAll(t, 'stored')).toEqual([2]);
+  expect(t.ledger.lease({ kind: 'segment', recordingId: t.id, number: 5 }, 'anybody', t.clock.ms + 1)).toBe(true);
+});
+
+test('files that a crash left behind the row of an evicted segment are removed at the next start', () => {
+  using t = filledSpool();
+  const item = { kind: 'segment', recordingId: t.id, number: 2 } as const;
+  t.ledger.lease(item, 'recorder', t.clock.ms + 10_000);
+  t.ledger.removeSegment(t.id, 2, 'recorder', 'disk_full');
+  writeFileSync(fileOf(t.dir, 2), 'media');
+  // One that was leased, but not let go yet, keeps its files.
+  t.ledger.lease({ ...item, number: 3 }, 'recorder', t.clock.ms + 10_000);
+  t.spool.finishEviction();
+  expect([existsSync(fileOf(t.dir, 2)), existsSync(fileOf(t.dir, 3))]).toEqual([false, true]);
+  expect(t.ledger.lease({ ...item, number: 3 }, 'uploader', t.clock.ms + 1)).toBe(true);
+});

@@ -1,0 +1,119 @@
+/**
+ * The full-disk policy (design: full disk): which segment goes next, and that it goes wholly.
+ *
+ * What the index holds goes first, then what the bucket holds, then what nobody else has, each oldest first and as far
+ * as is allowed. A segment is let go under its lease; a crash between its row and its files leaves the lease, by which
+ * the next start finds the files.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { encodeKey, type TrackKind } from '@weir/contracts';
+import { INDEXED } from './index-cursor.ts';
+import type { LedgerDatabase } from './ledger-database.ts';
+import type { LedgerRows } from './ledger-rows.ts';
+import type { SegmentRemover } from './segment-gap.ts';
+import type { UploadLedger } from './upload-ledger.ts';
+
+/** How far eviction may go: only what the index holds; also what the bucket holds; also what would be lost. */
+export type EvictionScope = 'indexed' | 'stored' | 'unsent';
+
+/** A segment that was evicted; `lost` when nobody else has it: its gap stands. */
+export type Evicted = {
+  recordingId: string;
+  stream: string;
+  recordDir: string;
+  number: number;
+  startMs: number;
+  durationMs: number;
+  bytes: number;
+  lost: boolean;
+};
+
+/** Makes room on the disk. */
+export type Evictor = {
+  /** Evicts the segment that goes next; null when nothing may go. */
+  evictNext(scope: EvictionScope): Evicted | null;
+  /** Removes the files of a segment that a crash left between its row and its files. */
+  finishEviction(): void;
+};
+
+/** Under which the recorder holds leases: one process of a spool has its lock. */
+const HOLDER = 'recorder';
+const LEASE_MS = 60_000;
+
+type Candidate = {
+  recording_id: string;
+  stream: string;
+  record_dir: string;
+  number: number;
+  start_ms: number;
+  duration_ms: number;
+  remote: 'none' | 'stored' | 'refused';
+  bytes: number;
+};
+
+const conditions: Record<EvictionScope, string> = {
+  indexed: INDEXED,
+  stored: `s.remote = 'stored'`,
+  unsent: `s.remote <> 'stored'`,
+};
+const order: readonly EvictionScope[] = ['indexed', 'stored', 'unsent'];
+
+/** Prepares the eviction of segments of the spool at `root`. */
+export const evictor = (
+  { db, now }: LedgerDatabase,
+  rows: LedgerRows,
+  root: string,
+  { lease, release }: Pick<UploadLedger, 'lease' | 'release'>,
+  { removeSegment }: SegmentRemover,
+): Evictor => {
+  const find = (scope: EvictionScope) =>
+    db.prepare(`select s.recording_id, s.number, s.start_ms, s.duration_ms, s.remote, r.stream, r.record_dir,
+      (select coalesce(sum(t.bytes), 0) from segment_tracks t where t.segment = s.seq) as bytes
+      from segments s join recordings r using (recording_id)
+      where s.local = 'present' and ${conditions[scope]} and not exists (select 1 from leases l
+        where l.item = 'segment:' || s.recording_id || ':' || s.number and l.until_ms > ?) order by s.seq limit 1`);
+  const candidates = { indexed: find('indexed'), stored: find('stored'), unsent: find('unsent') };
+  const unfinished = db.prepare(`select s.seq, s.recording_id, s.number, r.dir from leases l
+    join segments s on l.item = 'segment:' || s.recording_id || ':' || s.number
+    join recordings r using (recording_id) where l.holder = ? and s.local = 'gone'`);
+  const forget = db.prepare('delete from leases where holder = ?');
+
+  const evict = (row: Candidate): Evicted | null => {
+    const item = { kind: 'segment', recordingId: row.recording_id, number: row.number } as const;
+    if (!lease(item, HOLDER, now() + LEASE_MS)) return null;
+    const isGone = removeSegment(item.recordingId, item.number, HOLDER, 'disk_full');
+    release(item, HOLDER);
+    if (!isGone) return null;
+    return {
+      recordingId: row.recording_id,
+      stream: row.stream,
+      recordDir: row.record_dir,
+      number: row.number,
+      startMs: row.start_ms,
+      durationMs: row.duration_ms,
+      bytes: row.bytes,
+      lost: row.remote !== 'stored',
+    };
+  };
+
+  return {
+    evictNext: (scope) => {
+      for (const each of order.slice(0, order.indexOf(scope) + 1)) {
+        const row = candidates[each].get(Math.floor(now())) as Candidate | undefined;
+        const evicted = row === undefined ? null : evict(row);
+        if (evicted !== null) return evicted;
+      }
+      return null;
+    },
+    finishEviction: () => {
+      const left = unfinished.all(HOLDER) as { seq: number; recording_id: string; number: number; dir: string }[];
+      for (const { seq, number, dir } of left) {
+        const tracks: TrackKind[] = rows.tracksOf(seq).map(({ track }) => track);
+        for (const track of tracks)
+          rmSync(join(root, encodeKey(dir, { kind: 'segment', track, number })), { force: true });
+      }
+      forget.run(HOLDER);
+    },
+  };
+};

@@ -1,0 +1,58 @@
+import type { RecorderMessage } from '@weir/contracts';
+import type { Log } from '@weir/runtime';
+import type { Evicted, EvictionScope, Spool } from '@weir/spool';
+import type { RecorderCounts } from './recorder-metrics.ts';
+
+/** Makes room on the spool's disk by the full-disk policy. */
+export type DiskRoom = {
+  /** Evicts segments until about so many bytes went or nothing more may go; tells how many went. */
+  make(bytes: number): number;
+};
+
+/** What it needs; `scope` is how far it may go. */
+export type DiskRoomDeps = {
+  spool: Pick<Spool, 'evictNext'>;
+  scope: EvictionScope;
+  counts: RecorderCounts;
+  tell(message: RecorderMessage): void;
+  log: Log;
+};
+
+// Each is a transaction and a deletion: media must not wait longer for the next look than for these.
+const MOST_AT_ONCE = 64;
+
+/** Opens the making of room. Every call says in one line what it did. */
+export const diskRoom = ({ spool, scope, counts, tell, log }: DiskRoomDeps): DiskRoom => {
+  const note = ({ stream, recordingId, recordDir, startMs, durationMs, bytes, lost }: Evicted): void => {
+    counts.evictions += 1;
+    counts.evictedBytes += bytes;
+    if (!lost) return;
+    counts.evictionsLost += 1;
+    counts.gaps += 1;
+    const gap = { cause: 'evicted', from_ms: startMs, to_ms: startMs + durationMs } as const;
+    tell({ kind: 'gap', stream, recording_id: recordingId, record_dir: recordDir, ...gap });
+  };
+  return {
+    make: (bytes) => {
+      let freed = 0;
+      const evicted: Evicted[] = [];
+      try {
+        while (freed < bytes && evicted.length < MOST_AT_ONCE) {
+          const one = spool.evictNext(scope);
+          if (one === null) break;
+          note(one);
+          evicted.push(one);
+          freed += one.bytes;
+        }
+      } catch (err) {
+        counts.diskErrors += 1;
+        log.error({ err }, 'no room could be made on the disk');
+      }
+      if (evicted.length > 0) {
+        const lost = evicted.filter((one) => one.lost).length;
+        log[lost > 0 ? 'error' : 'warn']({ segments: evicted.length, bytes: freed, lost }, 'evicted to make room');
+      }
+      return freed;
+    },
+  };
+};
