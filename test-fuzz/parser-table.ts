@@ -50,6 +50,8 @@ import { decodeVp9Descriptor } from '../packages/media/src/vp9-descriptor.ts';
 import { parseVp9Header, superframeSizes } from '../packages/media/src/vp9-frame.ts';
 import { datagramKind } from '../packages/rtc/src/datagram-kind.ts';
 import { parseDtlsRecords } from '../packages/rtc/src/dtls-record.ts';
+import { loadNative } from '../packages/rtc/src/native.ts';
+import { createNativeAead } from '../packages/rtc/src/native-aead.ts';
 import { negotiatePublisher, negotiateViewer } from '../packages/rtc/src/negotiation.ts';
 import { parseOffer } from '../packages/rtc/src/sdp.ts';
 import { buildAnswer } from '../packages/rtc/src/sdp-answer.ts';
@@ -412,6 +414,12 @@ const published = [
 const answered = (negotiation: ReturnType<typeof negotiatePublisher> | ReturnType<typeof negotiateViewer>): string =>
   negotiation instanceof SdpError ? negotiation.message : buildAnswer(transport, negotiation.sections);
 
+const native = loadNative();
+const mustEqual = (one: Buffer | null, other: Buffer | null | undefined): void => {
+  const same = one === null || other === null || other === undefined ? one === other : one.equals(other);
+  if (!same) throw new Error('the two ciphers open different packets');
+};
+
 const peers: Parser[] = [
   {
     name: 'datagram',
@@ -442,12 +450,21 @@ const peers: Parser[] = [
     covers: rtc('srtp', 'createSrtpReceiver'),
     inputs: fc.array(fc.oneof(srtpPacket, srtcpPacket), { maxLength: 6 }).map(joinPackets),
     read: (bytes) => {
-      const receiver = createSrtpReceiver(srtpKeys);
-      return splitPackets(bytes).map((packet) => [
-        receiver.unprotectRtp(bufferOf(packet)),
-        receiver.unprotectRtcp(bufferOf(packet)),
-      ]);
+      const portable = createSrtpReceiver(srtpKeys);
+      const other = native === null ? portable : createSrtpReceiver(srtpKeys, createNativeAead(native));
+      const opened = splitPackets(bytes).map((packet) => {
+        // What is opened may lie in memory that the next packet is opened in.
+        const [rtp, rtcp] = [portable.unprotectRtp(bufferOf(packet)), portable.unprotectRtcp(bufferOf(packet))].map(
+          (plain) => (plain === null ? null : Buffer.from(plain)),
+        );
+        if (native !== null) mustEqual(other.unprotectRtp(bufferOf(packet)), rtp);
+        if (native !== null) mustEqual(other.unprotectRtcp(bufferOf(packet)), rtcp);
+        return [rtp, rtcp];
+      });
+      other[Symbol.dispose]();
+      return [opened, portable.dropped];
     },
+    outputPerByte: 5,
   },
   {
     name: 'sdp-offer',
