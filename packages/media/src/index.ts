@@ -1,6 +1,5 @@
 export type { AccessUnit, Depacketizer, LostPackets, ReceivedPacket } from './access-unit.ts';
 export { splitAnnexB } from './annex-b.ts';
-export { splitObus } from './av1-obu.ts';
 export { packetizeAv1 } from './av1-packetizer.ts';
 export { decodeBase64, encodeBase64 } from './base64.ts';
 export { type FoundBox, findBox, readBox, readBoxes } from './box-reader.ts';

@@ -65,7 +65,7 @@ export const encodeSuperframeIndex = (sizes: readonly number[]): Uint8Array | nu
 };
 
 /** How long the index of a superframe is. */
-export const indexBytes = (frames: number, sizeBytes: number): number => 2 + frames * sizeBytes;
+const indexBytes = (frames: number, sizeBytes: number): number => 2 + frames * sizeBytes;
 
 type Bits = ReturnType<typeof bitReader>;
 
