@@ -94,6 +94,8 @@ export const runRecording = (
   const endureDisk = async (error: unknown): Promise<void> => {
     const cause = isFull(error) ? 'disk_full' : 'disk_error';
     log.error({ err: error, cause }, 'the spool cannot be written: recording waits');
+    // A disk without a free byte may not take the gap's row either; the gap behind the absence then still has its cause.
+    absence ??= { cause, gapFromMs: null };
     if (cause === 'disk_full') deps.full();
     else await wait(deps.settings.diskRetryMs);
     const recovered = await recover();
