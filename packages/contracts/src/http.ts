@@ -1,6 +1,6 @@
 /** Bodies and answers of the HTTP APIs of node and gateway (design: HTTP, and the rulings on the seeds). */
 import { z } from 'zod';
-import { recordingSummary } from './tap-messages.ts';
+import { recordingSummary, recordingTally } from './tap-messages.ts';
 
 /** The most bytes of an SDP offer or sdpfrag. */
 export const MAX_SDP_BYTES = 65_536;
@@ -37,6 +37,8 @@ export const recordStatusAnswer = z.object({
   since_ms: z.int().optional(),
   recorder: z.string().optional(),
   reason: z.string().optional(),
+  /** What its recorder counted, a second old at most; absent until it has said so. */
+  tally: recordingTally.extend({ ring_bytes: z.int(), ring_seconds: z.number() }).optional(),
 });
 
 /** Answer of `DELETE /api/record/:stream`. */

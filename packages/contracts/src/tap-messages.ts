@@ -183,9 +183,25 @@ export const recorderMessage = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** What a running recording counts, since its recorder took it up: packets and frames in, and how far the disk is behind. */
+export const recordingTally = z.object({
+  packets: z.int().min(0),
+  frames: z.int().min(0),
+  lost: z.int().min(0),
+  recovered: z.int().min(0),
+  parts: z.int().min(0),
+  open_files: z.int().min(0),
+  seconds_since_durable: z.number().min(0),
+});
+
 /** Recorder to node, on `record`: the heartbeat (each second; 5 s of silence end the claim) carries the watermark. */
 export const recorderSignal = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('heartbeat'), durable_ordinal: ordinal, resume: z.array(resumePoint).max(2) }),
+  z.object({
+    kind: z.literal('heartbeat'),
+    durable_ordinal: ordinal,
+    resume: z.array(resumePoint).max(2),
+    tally: recordingTally.optional(),
+  }),
   z.object({ kind: z.literal('key_frame') }),
 ]);
 
@@ -208,5 +224,6 @@ export type RecordingStarted = z.infer<typeof recordingStarted>;
 export type RecordingSummary = z.infer<typeof recordingSummary>;
 export type NodeCommand = z.infer<typeof nodeCommand>;
 export type RecorderMessage = z.infer<typeof recorderMessage>;
+export type RecordingTally = z.infer<typeof recordingTally>;
 export type RecorderSignal = z.infer<typeof recorderSignal>;
 export type NodeSignal = z.infer<typeof nodeSignal>;

@@ -3,6 +3,7 @@
  * First wins. A claim ends when its connection closes, when it was silent for `silenceMs`, or when a newer process of
  * the same spool comes: the lock in the spool says that the older one is dead.
  */
+import type { RecordingTally } from '@weir/contracts';
 import type { NodeClock } from './clock.ts';
 
 /**
@@ -17,7 +18,7 @@ export type Claimant = {
 };
 
 /** A claim that holds. */
-export type Claim = Claimant & { stream: string; generation: number; heardMs: number };
+export type Claim = Claimant & { stream: string; generation: number; heardMs: number; tally: RecordingTally | null };
 
 /** What became of an attempt. */
 export type ClaimResult = { kind: 'held'; claim: Claim } | { kind: 'busy'; holder: string };
@@ -49,15 +50,16 @@ export const createClaims = (clock: Pick<NodeClock, 'monotonicMs'>, silenceMs = 
       }
       generation += 1;
       if (holder !== undefined) end(holder, 'superseded');
-      const claim: Claim = { ...claimant, stream, generation, heardMs: clock.monotonicMs() };
+      const claim: Claim = { ...claimant, stream, generation, heardMs: clock.monotonicMs(), tally: null };
       claims.set(stream, claim);
       return { kind: 'held', claim };
     },
     /** The claim on a stream. */
     of: (stream: string): Claim | undefined => claims.get(stream),
-    /** Notes a heartbeat; false when the claim no longer holds. */
-    heard(claim: Claim): boolean {
+    /** Notes a heartbeat and what it told; false when the claim no longer holds. */
+    heard(claim: Claim, tally: RecordingTally | null = null): boolean {
       if (claims.get(claim.stream) !== claim) return false;
+      claim.tally = tally;
       claim.heardMs = clock.monotonicMs();
       return true;
     },

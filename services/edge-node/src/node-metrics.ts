@@ -1,6 +1,7 @@
 import type { Endpoint } from '@weir/rtc';
 import type { Bus, Metrics } from '@weir/runtime';
 import type { Core } from './core.ts';
+import type { Ring } from './ring.ts';
 import type { TapStats } from './tap.ts';
 import type { Totals } from './totals.ts';
 
@@ -46,6 +47,15 @@ export const addNodeMetrics = (metrics: Metrics, { core, endpoint, tap, bus }: N
   const rings = () => core.streams.all().flatMap(({ media }) => (media.ring === null ? [] : [media.ring]));
   gauge('ring_bytes', 'Bytes held for replay', () => rings().reduce((sum, ring) => sum + ring.bytes, 0));
   gauge('ring_items', 'Packets and signals held for replay', () => rings().reduce((sum, ring) => sum + ring.items, 0));
+  // Only streams that are there have a label, and only while their packets are kept.
+  const ofStream = (name: string, help: string, read: (ring: Ring) => number) =>
+    metrics.gauge(name, help, ['stream'], (one) => {
+      one.reset();
+      for (const { name: stream, media } of core.streams.all())
+        if (media.ring !== null) one.set({ stream }, read(media.ring));
+    });
+  ofStream('ring_stream_bytes', 'Bytes held for replay of a stream', (ring) => ring.bytes);
+  ofStream('ring_stream_seconds', 'Seconds held for replay of a stream', (ring) => ring.spanMs / 1000);
   const totals = () => core.totals.read(core.streams.all(), core.sessions.all());
   for (const [key, [name, help]] of Object.entries(totalHelp) as [keyof Totals, readonly [string, string]][]) {
     metrics.counted(name, help, () => totals()[key]);

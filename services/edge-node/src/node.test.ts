@@ -218,6 +218,37 @@ describe('recording over HTTP', () => {
     expect((await call(node, 'DELETE', '/api/record/cam-1')).status).toBe(404);
   });
 
+  test('what the recorder counts is told with the state of the recording, and the ring of each stream in the metrics', async () => {
+    const node = keep(await openTestNode({ recorder: { auto_streams: [] } }));
+    await attachRecorder(node.tapPort);
+    const publisher = await publish(node, 'cam-1');
+    await call(node, 'POST', '/api/record/cam-1');
+    const state = node.core.streams.get('cam-1')?.recording;
+    const recording_id = state?.kind === 'recording' ? state.recording.recording_id : '';
+    const record = await claim(node.tapPort, 'cam-1', { recording_id });
+    const tally = {
+      packets: 30,
+      frames: 28,
+      lost: 2,
+      recovered: 1,
+      parts: 3,
+      open_files: 2,
+      seconds_since_durable: 0.25,
+    };
+    expect((await call(node, 'GET', '/api/record/cam-1')).body.tally).toBeUndefined();
+    publisher.send('video', 1, keyFrame(1));
+    record.send({ kind: 'heartbeat', durable_ordinal: 0, resume: [], tally });
+    await vi.waitFor(async () => {
+      const told = (await call(node, 'GET', '/api/record/cam-1')).body.tally as Record<string, number>;
+      expect(told).toMatchObject(tally);
+      expect(told.ring_bytes).toBeGreaterThan(0);
+    });
+    const metrics = await (await fetch(`${node.url}/metrics`)).text();
+    expect(metrics).toMatch(/^weir_ring_stream_bytes\{stream="cam-1",[^}]*\} [1-9]/m);
+    expect(metrics).toMatch(/^weir_ring_stream_seconds\{stream="cam-1",/m);
+    await call(node, 'DELETE', '/api/streams/cam-1');
+  });
+
   test('the first packet of an auto-recorded stream is in the replay of a recorder that comes later', async () => {
     const node = keep(await openTestNode({ recorder: { auto_streams: ['cam-*'] } }));
     const publisher = await publish(node, 'cam-1');

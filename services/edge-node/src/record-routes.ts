@@ -12,9 +12,11 @@ import {
 import { type HttpApp, WeirError } from '@weir/runtime';
 import type { z } from 'zod';
 import { type Access, demandStream } from './access.ts';
+import type { Claim, Claims } from './claims.ts';
 import type { Recorders } from './recorders.ts';
 import { recorderAbsent } from './recording-offers.ts';
 import type { Recordings } from './recordings.ts';
+import type { Stream } from './stream.ts';
 import type { RecorderSituation } from './stream-summary.ts';
 import { streamSummaryOf } from './stream-summary.ts';
 import type { Streams } from './streams.ts';
@@ -27,6 +29,7 @@ export type RecordRoutesDeps = {
   streams: Streams;
   recordings: Recordings;
   recorders: Recorders;
+  claims: Pick<Claims, 'of'>;
   situation(): RecorderSituation;
 };
 
@@ -38,6 +41,13 @@ const started = (stream: string, { record_dir }: RecordingStarted): StartRecordA
   record_dir,
   mpd_path: mpdPathOf(record_dir),
 });
+
+/** What the recorder told of a recording with its last heartbeat, and what the node keeps of the stream for it. */
+const tallyOf = ({ media: { ring } }: Stream, claim: Claim | undefined): Pick<RecordStatusAnswer, 'tally'> => {
+  const tally = claim?.tally ?? null;
+  if (tally === null) return {};
+  return { tally: { ...tally, ring_bytes: ring?.bytes ?? 0, ring_seconds: (ring?.spanMs ?? 0) / 1000 } };
+};
 
 const addRecord = (app: HttpApp, deps: RecordRoutesDeps): void => {
   const { access, streams, recordings } = deps;
@@ -71,6 +81,7 @@ const addRecord = (app: HttpApp, deps: RecordRoutesDeps): void => {
         record_dir,
         mpd_path,
         since_ms,
+        ...tallyOf(stream, deps.claims.of(name)),
         ...word,
       };
     },

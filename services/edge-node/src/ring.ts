@@ -22,6 +22,8 @@ export type Ring = {
   readonly firstOrdinal: number;
   readonly nextOrdinal: number;
   readonly bytes: number;
+  /** Milliseconds between the oldest and the newest of what is held. */
+  readonly spanMs: number;
   readonly items: number;
   /** Packets that left by age or size before they were durable. */
   readonly overflowed: number;
@@ -105,6 +107,9 @@ export const createRing = (startOrdinal: number, bounds: RingBounds): Ring => {
     },
     get nextOrdinal() {
       return nextOrdinal;
+    },
+    get spanMs() {
+      return queue.start < queue.end ? queue.atMsAt(queue.end - 1) - queue.atMsAt(queue.start) : 0;
     },
     get bytes() {
       return queue.bytes;

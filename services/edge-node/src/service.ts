@@ -108,7 +108,7 @@ type Told = { identity: Identity; status: () => NodeStatus };
 
 const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { alias }, status }: Told): void => {
   const { config, secrets, log } = deps;
-  const { streams, sessions, recordings, recorders, situation } = core;
+  const { streams, sessions, recordings, recorders, claims, situation } = core;
   if (!config.auth.enabled) log.warn('[auth] enabled = false: everybody may do everything on this node');
   const tokens = [...config.auth.tokens, { secret: secrets.apiToken, subject: 'api-token' }];
   const { jwtSecret, gatewayPublicKey } = secrets;
@@ -116,7 +116,7 @@ const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { a
   const access = createAccess(app, config.auth.enabled ? authenticator : null);
   addWhipRoutes(app, { access, sessions, iceServers: config.ice_servers });
   addStreamRoutes(app, { access, streams, info: (stream) => streamInfoOf(stream, alias, situation()) });
-  addRecordRoutes(app, { access, streams, recordings, recorders, situation });
+  addRecordRoutes(app, { access, streams, recordings, recorders, claims, situation });
   addNodeRoute(app, access, status);
   addUnbuiltRoutes(app, access);
 };

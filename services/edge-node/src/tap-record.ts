@@ -1,5 +1,5 @@
 /** A record connection: replays what the ring holds from where the recorder stands, then sends what comes. */
-import { recorderSignal, type TapHello } from '@weir/contracts';
+import { type RecordingTally, recorderSignal, type TapHello } from '@weir/contracts';
 import type { Gathering } from './gathering.ts';
 import type { Cursor, Ring } from './ring.ts';
 import type { Stream } from './stream.ts';
@@ -20,7 +20,7 @@ type RecordHello = Extract<TapHello, { use: 'record' }>;
 export type RecordDeps = {
   epoch: string;
   gathering: Gathering;
-  heard(): boolean;
+  heard(tally: RecordingTally | null): boolean;
   released(): void;
   hole(packets: number): void;
   malformed(): void;
@@ -59,10 +59,10 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
         connection?.destroy();
       } else if (parsed.data.kind === 'key_frame') stream.keyFrames.request();
       else {
-        const { durable_ordinal, resume } = parsed.data;
+        const { durable_ordinal, resume, tally } = parsed.data;
         // Points of an earlier life of the node say nothing about these ordinals.
         const isOurs = resume.every((point) => point.epoch === deps.epoch);
-        if (deps.heard() && isOurs) ring.durable(durable_ordinal);
+        if (deps.heard(tally ?? null) && isOurs) ring.durable(durable_ordinal);
       }
     },
     drained: wake,

@@ -110,7 +110,7 @@ export const openTap = async (deps: TapDeps) => {
       epoch,
       gathering,
       malformed,
-      heard: () => claim !== null && claims.heard(claim),
+      heard: (tally) => claim !== null && claims.heard(claim, tally),
       released: () => {
         if (claim === null) return;
         claims.release(claim);

@@ -1,3 +1,4 @@
+import type { RecordingTally } from '@weir/contracts';
 import type { Metrics } from '@weir/runtime';
 
 /** What the hot paths of the recorder count; read when `/metrics` is asked for. */
@@ -6,6 +7,7 @@ export type RecorderCounts = {
   packetBytes: number;
   samples: number;
   lostPackets: number;
+  recoveredPackets: number;
   parts: number;
   partBytes: number;
   segments: number;
@@ -29,6 +31,7 @@ export const recorderCounts = (): RecorderCounts => ({
   packetBytes: 0,
   samples: 0,
   lostPackets: 0,
+  recoveredPackets: 0,
   parts: 0,
   partBytes: 0,
   segments: 0,
@@ -46,6 +49,7 @@ const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
   packetBytes: ['recorder_packet_bytes_total', 'Bytes of those packets'],
   samples: ['recorder_samples_total', 'Frames of video and packets of audio written'],
   lostPackets: ['recorder_lost_packets_total', 'RTP packets that never came'],
+  recoveredPackets: ['recorder_recovered_packets_total', 'RTP packets that came late, in time for their place'],
   parts: ['recorder_parts_total', 'Parts written'],
   partBytes: ['recorder_part_bytes_total', 'Bytes of parts written'],
   segments: ['recorder_segments_total', 'Segments closed'],
@@ -65,6 +69,22 @@ export type RecorderGauges = {
   isAttached(): boolean;
   /** The longest time since media of a running recording became durable, in seconds; 0 when none runs. */
   secondsSinceDurable(): number;
+  /** The running recordings, by stream. */
+  tallies(): { stream: string; tally: RecordingTally }[];
+};
+
+// Only what runs has a label: at most [recorder] max_streams.
+const OF_ONE: Record<keyof RecordingTally, [name: string, help: string]> = {
+  packets: ['recorder_stream_packets', 'RTP packets of a running recording, since its recorder took it up'],
+  frames: ['recorder_stream_samples', 'Frames of video and packets of audio written of a running recording'],
+  lost: ['recorder_stream_lost_packets', 'RTP packets of a running recording that never came'],
+  recovered: ['recorder_stream_recovered_packets', 'RTP packets of a running recording that came late, in time'],
+  parts: ['recorder_stream_parts', 'Parts written of a running recording'],
+  open_files: ['recorder_stream_open_files', 'Files that a running recording has open'],
+  seconds_since_durable: [
+    'recorder_stream_seconds_since_durable',
+    'Time since media of a running recording became durable',
+  ],
 };
 
 /** Registers the recorder's numbers; returns what a sync is told to, in seconds. */
@@ -83,6 +103,15 @@ export const registerRecorderMetrics = (
   );
   metrics.gauge('recorder_seconds_since_durable', 'Longest time since media became durable', [], (g) =>
     g.set(gauges.secondsSinceDurable()),
+  );
+  for (const key of Object.keys(OF_ONE) as (keyof RecordingTally)[]) {
+    metrics.gauge(...OF_ONE[key], ['stream'], (g) => {
+      g.reset();
+      for (const { stream, tally } of gauges.tallies()) g.set({ stream }, tally[key]);
+    });
+  }
+  metrics.gauge('recorder_open_files', 'Files that recordings have open', [], (g) =>
+    g.set(gauges.tallies().reduce((sum, { tally }) => sum + tally.open_files, 0)),
   );
   const buckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
   const syncs = metrics.histogram('recorder_sync_seconds', 'Time of one sync of media to the disk', [], buckets);

@@ -1,4 +1,4 @@
-import type { RecorderMessage } from '@weir/contracts';
+import type { RecorderMessage, RecordingTally } from '@weir/contracts';
 import type { Log } from '@weir/runtime';
 import type { Spool } from '@weir/spool';
 import type { RecorderCounts } from './recorder-metrics.ts';
@@ -41,4 +41,6 @@ export type RecorderDeps = {
 export type RecordingDeps = RecorderDeps & {
   /** What its manifest tells has changed. */
   changed(): void;
+  /** What it counted so far. */
+  tally(): RecordingTally;
 };

@@ -3,12 +3,13 @@
  * may be full or failing, and a rotation changes which recording it is. Nothing here ends a process.
  */
 import { join } from 'node:path';
-import type { RecordingStarted, RecordingSummary } from '@weir/contracts';
+import type { RecordingStarted, RecordingSummary, RecordingTally } from '@weir/contracts';
 import { oneLine, systemCode } from '@weir/runtime';
 import type { ManifestFile } from './manifest-file.ts';
 import type { Absence } from './recording-absence.ts';
 import type { RecorderDeps } from './recording-deps.ts';
 import { type EndCause, openRecordingSession, type RecordingSession, type SessionEnd } from './recording-session.ts';
+import { countedDisk, countsWithin, tallyOf } from './recording-tally.ts';
 import { type Recovered, recoverRecording } from './recovery.ts';
 import type { RingPlace } from './ring-place.ts';
 
@@ -41,6 +42,7 @@ export type RecordingRun = {
   pause(): void;
   /** Seconds since media became durable. */
   secondsSinceDurable(): number;
+  tally(): RecordingTally;
 };
 
 // A recording that is asked to end while the disk fails stays open after so many tries: the next start finds it.
@@ -55,11 +57,13 @@ const closeFiles = ({ start }: Recovered): Promise<unknown> =>
 
 /** Runs the recording that the ledger has open for a stream. */
 export const runRecording = (
-  deps: RunDeps,
+  shared: RunDeps,
   stream: string,
   startedId: string,
   firstAbsence: Absence | null,
 ): RecordingRun => {
+  const disk = countedDisk(shared.disk);
+  const deps: RunDeps = { ...shared, disk, counts: countsWithin(shared.counts) };
   const { spool, log: parent } = deps;
   const log = parent.child({ stream });
   const interrupt = new AbortController();
@@ -147,7 +151,7 @@ export const runRecording = (
     const recovered = await recover();
     if (recovered.recording.lastNumber > 0) manifest.changed();
     session = openRecordingSession(
-      { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed() },
+      { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed(), tally },
       { recovered, beginAt, absence, settled },
     );
     applyWish();
@@ -155,6 +159,9 @@ export const runRecording = (
     session = null;
     return end;
   };
+
+  const secondsSinceDurable = () => (session === null ? 0 : (deps.monotonicMs() - session.durableAtMs()) / 1000);
+  const tally = () => tallyOf(deps.counts, disk.openFiles(), secondsSinceDurable());
 
   const applyWish = () => {
     if (wish?.kind === 'end') session?.finish(wish.cause, wish.until);
@@ -216,7 +223,8 @@ export const runRecording = (
       await done;
     },
     pause: () => session?.abandon(Object.assign(new Error('free disk is below the reserve'), { code: 'ENOSPC' })),
-    secondsSinceDurable: () => (session === null ? 0 : (deps.monotonicMs() - session.durableAtMs()) / 1000),
+    secondsSinceDurable,
+    tally,
   };
 };
 

@@ -69,6 +69,7 @@ const counterCarrier = (core: Core, counts: RecordingDeps['counts']) => {
     const now = core.counters();
     counts.samples += now.samples - last.samples;
     counts.lostPackets += now.lost - last.lost;
+    counts.recoveredPackets += now.recovered - last.recovered;
     last = now;
   };
 };
@@ -230,7 +231,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
       if (isOver || !feed.isConnected) return;
       const points = core.resumePoints();
       const durable_ordinal = Math.min(durableOrdinal(points), sink.holdFrom() ?? Number.POSITIVE_INFINITY);
-      connection.send({ kind: 'heartbeat', durable_ordinal, resume: [...points] });
+      connection.send({ kind: 'heartbeat', durable_ordinal, resume: [...points], tally: deps.tally() });
     },
     finish: finishAt,
     suspend: guarded(() => {

@@ -4,6 +4,7 @@ import {
   pathFault,
   type RecorderMessage,
   type RecordingStarted,
+  type RecordingTally,
   type TapWelcome,
 } from '@weir/contracts';
 import { oneLine } from '@weir/runtime';
@@ -40,6 +41,8 @@ export type Recordings = AsyncDisposable & {
   /** How the disposal leaves recordings: ended, or open to be continued. */
   closeAs(kind: 'orderly' | 'term'): void;
   secondsSinceDurable(): number;
+  /** What each running recording counted. */
+  tallies(): { stream: string; tally: RecordingTally }[];
 };
 
 const TICK_MS = 200;
@@ -160,6 +163,7 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
     closeAs: (kind) => {
       closeKind = kind;
     },
+    tallies: () => [...runs.values()].map((run) => ({ stream: run.stream, tally: run.tally() })),
     secondsSinceDurable: () => Math.max(0, ...[...runs.values()].map((run) => run.secondsSinceDurable())),
     [Symbol.asyncDispose]: async () => {
       closing = closeKind;

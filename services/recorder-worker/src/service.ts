@@ -134,6 +134,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     freeBytes: () => space.freeBytes(),
     isAttached: () => control.isOpen(),
     secondsSinceDurable: () => recordings.secondsSinceDurable(),
+    tallies: () => recordings.tallies(),
   });
   const recordings = openRecordings({
     spool,
