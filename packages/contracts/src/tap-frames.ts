@@ -71,27 +71,32 @@ export const encodePacketFrame = (
   return frame;
 };
 
-const decodeBody = (body: Uint8Array): TapFrame | null => {
-  if (body[0] === JSON_TYPE) {
-    try {
-      return { kind: 'json', value: JSON.parse(new TextDecoder().decode(body.subarray(1))) as unknown };
-    } catch {
-      return null;
-    }
+const decodeJson = (text: Uint8Array): TapFrame | null => {
+  try {
+    return { kind: 'json', value: JSON.parse(new TextDecoder().decode(text)) as unknown };
+  } catch {
+    return null;
   }
-  const headerBytes = PACKET_FRAME_HEADER_BYTES - 4;
-  if (body[0] !== PACKET_TYPE || body.length < headerBytes || (body[1] ?? 2) > 1) return null;
-  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  const ordinal = view.getUint32(2) * 2 ** 32 + view.getUint32(6);
-  const arrivalMs = view.getFloat64(10);
+};
+
+/** Decodes the frame between `start` and `end`, which begins with its type. */
+const decodeBody = (data: Uint8Array, view: DataView, start: number, end: number): TapFrame | null => {
+  const type = data[start];
+  if (type === JSON_TYPE) return decodeJson(data.subarray(start + 1, end));
+  const packetAt = start + PACKET_FRAME_HEADER_BYTES - 4;
+  if (type !== PACKET_TYPE || end < packetAt) return null;
+  const track = data[start + 1] as number;
+  const ordinal = view.getUint32(start + 2) * 2 ** 32 + view.getUint32(start + 6);
+  const arrivalMs = view.getFloat64(start + 10);
   // Written so that what is no number is refused too: every clock behind this would stand on it.
-  if (!Number.isSafeInteger(ordinal) || !(arrivalMs >= 0 && arrivalMs <= MAX_ARRIVAL_MS)) return null;
+  const isTime = arrivalMs >= 0 && arrivalMs <= MAX_ARRIVAL_MS;
+  if (track > 1 || !Number.isSafeInteger(ordinal) || !isTime) return null;
   return {
     kind: 'packet',
-    track: body[1] === 0 ? 'video' : 'audio',
+    track: track === 0 ? 'video' : 'audio',
     ordinal,
     arrivalMs,
-    bytes: body.subarray(headerBytes),
+    bytes: data.subarray(packetAt, end),
   };
 };
 
@@ -131,7 +136,7 @@ export const tapFrameDecoder = (): ((chunk: Uint8Array) => TapFrame[] | null) =>
         wanted = 4 + length;
         break;
       }
-      const frame = decodeBody(data.subarray(at + 4, at + 4 + length));
+      const frame = decodeBody(data, view, at + 4, at + 4 + length);
       if (frame === null) return null;
       frames.push(frame);
       at += 4 + length;

@@ -28,18 +28,26 @@ export const u16 = (...values: number[]): Uint8Array => {
 
 /** Unsigned 32-bit values, big-endian. */
 export const u32 = (...values: number[]): Uint8Array => {
-  const view = new DataView(new ArrayBuffer(values.length * 4));
-  values.forEach((value, index) => {
-    view.setUint32(index * 4, value);
-  });
-  return new Uint8Array(view.buffer);
+  const bytes = new Uint8Array(values.length * 4);
+  let at = 0;
+  for (const value of values) {
+    bytes[at++] = value >>> 24;
+    bytes[at++] = value >>> 16;
+    bytes[at++] = value >>> 8;
+    bytes[at++] = value;
+  }
+  return bytes;
 };
 
 /** One unsigned 64-bit value below 2⁵³, big-endian. */
 export const u64 = (value: number): Uint8Array => u32(Math.floor(value / 0x1_0000_0000), value % 0x1_0000_0000);
 
 /** Latin text as bytes, without terminator. */
-export const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
+export const ascii = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+};
 
 /** Zero bytes, for reserved fields. */
 export const zeros = (length: number): Uint8Array => new Uint8Array(length);

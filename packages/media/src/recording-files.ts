@@ -2,7 +2,7 @@ import type { TrackKind } from './codecs.ts';
 import { encodeInitSegment } from './init-segment.ts';
 import { type Lane, livePoint, noteUndurable, pointBefore, writtenPoint } from './lane.ts';
 import type { OpenSegment, OpenSegments } from './open-segments.ts';
-import { encodePart } from './part.ts';
+import { type Checksum, encodePart } from './part.ts';
 import type { InitOutput, RecordingOutput } from './recording-messages.ts';
 import type { ResumePoint } from './resume-point.ts';
 import type { RawPart } from './sample-writer.ts';
@@ -13,6 +13,7 @@ export type FilesNeeds = {
   lanes: Partial<Record<TrackKind, Lane>>;
   segments: OpenSegments;
   newestOrdinal: () => number;
+  checksum: Checksum;
   say: (output: RecordingOutput) => void;
 };
 
@@ -47,13 +48,10 @@ export const recordingFiles = (needs: FilesNeeds): RecordingFiles => {
     files.last = { segment, period };
     parts++;
     const own = live === null ? null : { ...live, part: files.parts + 1, segment, period };
-    const bytes = encodePart({
-      track: kind,
-      sequenceNumber: files.parts,
-      baseDecodeTime: raw.baseDecodeTime,
-      samples: raw.samples,
-      resume: own === null ? pointsOfOthers(kind) : [own, ...pointsOfOthers(kind)],
-    });
+    const resume = own === null ? pointsOfOthers(kind) : [own, ...pointsOfOthers(kind)];
+    const { baseDecodeTime, samples } = raw;
+    const fields = { track: kind, sequenceNumber: files.parts, baseDecodeTime, samples, resume };
+    const bytes = encodePart(fields, needs.checksum);
     if (before !== null) noteUndurable(files, parts, before);
     noteInSegment(needs.segments.get(segment), lane, raw, bytes.length, own);
     needs.say({
@@ -64,10 +62,10 @@ export const recordingFiles = (needs: FilesNeeds): RecordingFiles => {
       period,
       bytes,
       samples: raw.samples.length,
-      baseDecodeTime: raw.baseDecodeTime,
+      baseDecodeTime,
       duration: raw.duration,
       keyFrame: raw.samples[0]?.key ?? false,
-      resume: own === null ? pointsOfOthers(kind) : [own, ...pointsOfOthers(kind)],
+      resume,
     });
   };
 

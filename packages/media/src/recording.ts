@@ -1,5 +1,6 @@
 import type { AccessUnit } from './access-unit.ts';
 import { arrivalClock, type RtpMoment } from './arrival-clock.ts';
+import { crc32 } from './crc32.ts';
 import { keyFrameRequests } from './key-frame-requests.ts';
 import type { Lane } from './lane.ts';
 import { openSegments } from './open-segments.ts';
@@ -60,7 +61,8 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const lanes: RecordingState['lanes'] = {};
   const segments = openSegments(resume?.lastSegment ?? 0, resumedSegments(resume));
   const ids = { recordingId: options.recordingId, spoolId: options.spoolId };
-  const files = recordingFiles({ ids, lanes, segments, newestOrdinal: () => newestOrdinal, say });
+  const checksum = options.checksum ?? crc32;
+  const files = recordingFiles({ ids, lanes, segments, newestOrdinal: () => newestOrdinal, checksum, say });
   const endWallMs = Math.max(0, ...(resume?.tracks.map(({ point }) => point.clock?.wallMs ?? 0) ?? []));
   const state: RecordingState = {
     limits,

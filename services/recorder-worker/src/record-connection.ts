@@ -38,12 +38,17 @@ export type RecordConnection = {
 
 const RETRY = { baseMs: 100, capMs: 2_000 };
 
-const decodeFrames = (frames: readonly TapFrame[]): RecordFrame[] =>
-  frames.flatMap((frame): RecordFrame[] => {
-    if (frame.kind === 'packet') return [frame];
-    const signal = nodeSignal.safeParse(frame.value);
-    return signal.success ? [signal.data] : [];
-  });
+const decodeFrames = (frames: readonly TapFrame[]): RecordFrame[] => {
+  const decoded: RecordFrame[] = [];
+  for (const frame of frames) {
+    if (frame.kind === 'packet') decoded.push(frame);
+    else {
+      const signal = nodeSignal.safeParse(frame.value);
+      if (signal.success) decoded.push(signal.data);
+    }
+  }
+  return decoded;
+};
 
 /** Opens the record connection of a recording to the tap at `address`. */
 export const openRecordConnection = (address: string, events: RecordEvents, log: Log): RecordConnection => {

@@ -5,6 +5,7 @@
  * of the process (`suspended`: the recording stays open), a disk that failed or is full (`disk`: another session begins
  * with what the recovery finds), or the rotation (`rotated`: the next recording takes the stream up at `resumeAt`).
  */
+import { crc32 } from 'node:zlib';
 import type { RecordingRow, TapRefusal, TapWelcome } from '@weir/contracts';
 import { type RecordingOutput, recordingCore } from '@weir/media';
 import { openRecordConnection, type RecordFrame } from './record-connection.ts';
@@ -85,6 +86,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     spoolId: spool.spoolId,
     segmentMs: settings.segmentMs,
     resume: recovered.resume,
+    checksum: crc32,
   });
   const resumedAt = placeOf(recovered.resume?.tracks.map(({ point }) => point) ?? []);
   // A rotation that a restart came behind is known by the ledger alone.
