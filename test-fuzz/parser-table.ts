@@ -142,7 +142,7 @@ const rtp: Parser[] = [
     // Each packet may look at all that wait, here 32.
     stepsPerByte: 200,
     read: (bytes) => {
-      const window = reorderWindow({ windowMs: 40, mostMs: 80, maxPackets: 32 });
+      const window = reorderWindow({ windowMs: 40, mostMs: 80, startMs: 20, maxPackets: 32 });
       let sequence = 65_530;
       const out = splitPackets(bytes).flatMap((packet, ordinal) => {
         sequence += ((packet[0] ?? 1) << 24) >> 24;

@@ -41,7 +41,12 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
   const retired: ReceiverCounters = { late: 0, lost: 0, recovered: 0, malformed: 0, droppedUnits: 0 };
   const { limits } = state;
   const needs = {
-    reorder: { windowMs: limits.reorderMs, mostMs: limits.reorderMostMs, maxPackets: limits.reorderPackets },
+    reorder: {
+      windowMs: limits.reorderMs,
+      mostMs: limits.reorderMostMs,
+      startMs: limits.reorderStartMs,
+      maxPackets: limits.reorderPackets,
+    },
     parts: {
       ms: limits.partMs,
       bytes: limits.partBytes,

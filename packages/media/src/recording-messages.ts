@@ -139,9 +139,10 @@ export type RecordingOptions = {
   noKeyFrameMs?: number;
   /** A segment is cut without a key frame at this size. */
   segmentBytes?: number;
-  /** How long a missing packet is waited for beyond the time that repairs take, and at most. */
+  /** How long a missing packet is waited for beyond the time that repairs take, at most, and before the first. */
   reorderMs?: number;
   reorderMostMs?: number;
+  reorderStartMs?: number;
   reorderPackets?: number;
   /** How long audio waits for the first key frame before it begins alone. */
   videoWaitMs?: number;

@@ -52,6 +52,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     segmentBytes: options.segmentBytes ?? 67_108_864,
     reorderMs: options.reorderMs ?? 200,
     reorderMostMs: options.reorderMostMs ?? 1000,
+    reorderStartMs: options.reorderStartMs ?? 250,
     reorderPackets: options.reorderPackets ?? 2048,
     videoWaitMs: options.videoWaitMs ?? 1500,
   };

@@ -15,7 +15,7 @@ const packet = (sequence: number, arrivalMs: number) => ({
 });
 const brief = (ordered: readonly Ordered[]): (number | string)[] =>
   ordered.map((each) => (each.kind === 'lost' ? `lost ${each.count}` : each.sequence));
-const limits = { windowMs: 200, mostMs: 250, maxPackets: 100 };
+const limits = { windowMs: 200, mostMs: 250, startMs: 0, maxPackets: 100 };
 
 test('packets in order pass at once', () => {
   const window = reorderWindow(limits);
@@ -47,7 +47,7 @@ const patienceMs = (window: ReturnType<typeof reorderWindow>, sequence: number):
 };
 
 describe('the window is 200 ms longer than repairs take', () => {
-  const wide = { windowMs: 200, mostMs: 1000, maxPackets: 100 };
+  const wide = { windowMs: 200, mostMs: 1000, startMs: 0, maxPackets: 100 };
   const afterRepairs = (tookMs: number) => {
     const window = reorderWindow(wide);
     let atMs = -1_000_000;
@@ -89,8 +89,19 @@ describe('the window is 200 ms longer than repairs take', () => {
   });
 });
 
+test('where the first packet is not known, those that come soon before it are not late', () => {
+  const window = reorderWindow({ ...limits, startMs: 200 });
+  expect([6, 7, 5].flatMap((sequence, index) => brief(window.step(packet(sequence, index * 60))))).toEqual([]);
+  expect(window.inHand()).toEqual({ next: 5, firstOrdinal: 5 });
+  expect(brief(window.expire(200))).toEqual([]);
+  expect(brief(window.expire(201))).toEqual([5, 6, 7]);
+  expect(brief(window.step(packet(8, 202)))).toEqual([8]);
+  expect(brief(window.step(packet(4, 203)))).toEqual([]);
+  expect(window.counters()).toEqual({ late: 1, lost: 0, recovered: 0 });
+});
+
 test('a window full of packets waits no longer', () => {
-  const window = reorderWindow({ windowMs: 10_000, mostMs: 10_000, maxPackets: 3 });
+  const window = reorderWindow({ windowMs: 10_000, mostMs: 10_000, startMs: 0, maxPackets: 3 });
   const order = [1, 3, 4, 5, 6].flatMap((sequence) => brief(window.step(packet(sequence, 0))));
   expect(order).toEqual([1, 'lost 1', 3, 4, 5, 6]);
 });
@@ -113,7 +124,7 @@ test('after a restart the window begins behind what is durable', () => {
 test('whatever comes, each number comes out once, in order, or is told as lost', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(60), { minLength: 1, maxLength: 80 }), (sequences) => {
-      const window = reorderWindow({ windowMs: 20, mostMs: 20, maxPackets: 8 });
+      const window = reorderWindow({ windowMs: 20, mostMs: 20, startMs: 0, maxPackets: 8 });
       const out = sequences.flatMap((sequence, index) => [...window.step(packet(sequence, index))]);
       out.push(...window.flush());
       let next = sequences[0]!;

@@ -6,9 +6,10 @@ export type Ordered = ReceivedPacket | LostPackets;
 
 /**
  * Bounds of the window: how long a missing packet is waited for beyond the time that repairs take, how long at most,
- * and how many packets wait behind it at most.
+ * and how many packets wait behind it at most. Where nobody knows which packet is the first, those that come within
+ * `startMs` are put in order before the first is given out.
  */
-export type ReorderLimits = { windowMs: number; mostMs: number; maxPackets: number };
+export type ReorderLimits = { windowMs: number; mostMs: number; startMs: number; maxPackets: number };
 
 /** Counters of the window: `late` came after they were given up or twice, `lost` never came in time, `recovered` did. */
 export type ReorderCounters = { late: number; lost: number; recovered: number };
@@ -63,7 +64,7 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
   };
 
   const expireInto = (nowMs: number, out: Ordered[]): void => {
-    const windowMs = Math.min(limits.windowMs + repairs.waitMs(), limits.mostMs);
+    const windowMs = next === null ? limits.startMs : Math.min(limits.windowMs + repairs.waitMs(), limits.mostMs);
     while (waiting.size > 0 && (waiting.size > limits.maxPackets || oldest() + windowMs < nowMs)) giveUp(out);
   };
 
@@ -107,8 +108,8 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
 
   return {
     step: (packet) => {
-      next ??= packet.sequence;
-      if (packet.sequence < next) return behind(packet);
+      if (next === null && limits.startMs === 0) next = packet.sequence;
+      if (next !== null && packet.sequence < next) return behind(packet);
       if (packet.sequence === next && waiting.size === 0) {
         highest = next;
         next++;
@@ -134,10 +135,12 @@ export const reorderWindow = (limits: ReorderLimits, start: number | null = null
     flush,
     inHand: () => {
       let firstOrdinal: number | null = null;
+      let lowest: number | null = null;
       for (const packet of waiting.values()) {
         if (firstOrdinal === null || packet.ordinal < firstOrdinal) firstOrdinal = packet.ordinal;
+        if (lowest === null || packet.sequence < lowest) lowest = packet.sequence;
       }
-      return { next, firstOrdinal };
+      return { next: next ?? lowest, firstOrdinal };
     },
     counters: () => ({ late, lost, recovered }),
   };

@@ -148,7 +148,8 @@ const videoCodec = ({ codec, fmtp }: { codec: VideoCodec; fmtp?: string }): RTCR
   });
 };
 
-const opus = (): RTCRtpCodecParameters => useOPUS({ parameters: 'minptime=10;useinbandfec=1' });
+const opus = (): RTCRtpCodecParameters =>
+  useOPUS({ parameters: 'minptime=10;useinbandfec=1', rtcpFeedback: [useNACK()] });
 
 const openPeer = (video: RTCRtpCodecParameters[], audio: RTCRtpCodecParameters[]): RTCPeerConnection =>
   new RTCPeerConnection({

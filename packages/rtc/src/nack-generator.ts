@@ -7,10 +7,14 @@ export type NackGenerator = {
   readonly stats: Readonly<{ requested: number; recovered: number; abandoned: number }>;
 };
 
-type Missing = { sinceMs: number; askedMs: number; asked: number };
+/** `guessed`: nobody knows whether it was ever sent. */
+type Missing = { sinceMs: number; askedMs: number; asked: number; guessed: boolean };
 
 const mostMissing = 512;
 const giveUpMs = 1000;
+/** A source's first packets may be lost; nothing shows it, so what could lie before the first is asked for, a few times. */
+const guessedBefore = 4;
+const mostGuesses = 3;
 const firstRetryMs = 60;
 const [leastRetryMs, mostRetryMs] = [20, 100];
 
@@ -20,9 +24,17 @@ export const createNackGenerator = (): NackGenerator => {
   const missing = new Map<number, Missing>();
   let highest: number | undefined;
   let retryMs = firstRetryMs;
+  const abandon = (sequence: number, { guessed }: Missing) => {
+    missing.delete(sequence);
+    if (!guessed) stats.abandoned++;
+  };
   const abandonAll = () => {
-    stats.abandoned += missing.size;
-    missing.clear();
+    for (const [sequence, entry] of missing) abandon(sequence, entry);
+  };
+  const isOver = ({ sinceMs, asked, guessed }: Missing, nowMs: number) =>
+    nowMs - sinceMs >= giveUpMs || (guessed && asked >= mostGuesses);
+  const miss = (from: number, to: number, nowMs: number, guessed: boolean) => {
+    for (let gap = from; gap < to; gap++) missing.set(gap, { sinceMs: nowMs, askedMs: 0, asked: 0, guessed });
   };
   const recover = (sequence: number, nowMs: number) => {
     const entry = missing.get(sequence);
@@ -39,7 +51,10 @@ export const createNackGenerator = (): NackGenerator => {
     received: (sequence, nowMs) => {
       const previous = highest;
       highest = Math.max(sequence, previous ?? sequence);
-      if (previous === undefined) return true;
+      if (previous === undefined) {
+        miss(sequence - guessedBefore, sequence, nowMs, true);
+        return true;
+      }
       if (sequence <= previous) {
         recover(sequence, nowMs);
         return true;
@@ -49,16 +64,14 @@ export const createNackGenerator = (): NackGenerator => {
         abandonAll();
         return false;
       }
-      for (let gap = previous + 1; gap < sequence; gap++) missing.set(gap, { sinceMs: nowMs, askedMs: 0, asked: 0 });
+      miss(previous + 1, sequence, nowMs, false);
       return true;
     },
     due: (nowMs) => {
       const sequences: number[] = [];
       for (const [sequence, entry] of missing) {
-        if (nowMs - entry.sinceMs >= giveUpMs) {
-          missing.delete(sequence);
-          stats.abandoned++;
-        } else if (entry.asked === 0 || nowMs - entry.askedMs >= retryMs) {
+        if (isOver(entry, nowMs)) abandon(sequence, entry);
+        else if (entry.asked === 0 || nowMs - entry.askedMs >= retryMs) {
           entry.asked++;
           entry.askedMs = nowMs;
           stats.requested++;

@@ -100,7 +100,7 @@ const startCode = Buffer.from([0, 0, 0, 1]);
 /** Access units of RTP packets as an H264 byte stream (Rec. ITU-T H.264 Annex B), parameter sets before key frames. */
 const writeByteStream = (packets: readonly Buffer[], path: string): number => {
   const unwrap = sequenceUnwrapper();
-  const window = reorderWindow({ windowMs: 1000, mostMs: 1000, maxPackets: 1000 });
+  const window = reorderWindow({ windowMs: 1000, mostMs: 1000, startMs: 0, maxPackets: 1000 });
   const depacketizer = h264Depacketizer();
   const ordered = packets.flatMap((bytes, ordinal) => {
     const rtp = parseRtp(bytes);
