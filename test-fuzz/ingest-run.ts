@@ -4,6 +4,7 @@
  * carries.
  */
 import fc from 'fast-check';
+import { tapFrameDecoder } from '../packages/contracts/src/tap-frames.ts';
 import { encodeRtp } from '../packages/media/src/rtp.ts';
 import { createFanout } from '../packages/rtc/src/fanout.ts';
 import type { Peer } from '../packages/rtc/src/peer.ts';
@@ -11,6 +12,7 @@ import { createPublisher } from '../packages/rtc/src/publisher-session.ts';
 import { createSrtpSender } from '../packages/rtc/src/srtp.ts';
 import { createOutbox } from '../packages/rtc/src/udp-sender.ts';
 import { createViewer, type ViewerSession } from '../packages/rtc/src/viewer-session.ts';
+import type { Cursor } from '../services/edge-node/src/ring.ts';
 import { createStreamMedia } from '../services/edge-node/src/stream-media.ts';
 import { h264Payloads } from './h264-inputs.ts';
 import { concat, rtcpCompound, rtpPacket } from './media-inputs.ts';
@@ -109,6 +111,7 @@ export const takenIn = (bytes: Uint8Array): unknown => {
     clock,
   });
   const track = { kind: 'video', codec: 'H264', clockRate: 90_000, payloadType: 96, ssrc: 0 } as const;
+  const given = new Map<number, Buffer>();
   const [toPublisher, toViewer] = [counter(), counter()];
   const publisher = createPublisher(
     connectedPeer('publisher'),
@@ -120,6 +123,7 @@ export const takenIn = (bytes: Uint8Array): unknown => {
       },
       onPacket: (kind, rtp, arrivalMs) => {
         fanout.forward(kind, rtp, arrivalMs);
+        given.set(media.nextOrdinal, Buffer.from(rtp));
         media.packet(kind, rtp, false);
       },
       onSenderReport: (kind, report, _compound, arrivalMs) => fanout.senderReported(kind, report, arrivalMs),
@@ -138,28 +142,52 @@ export const takenIn = (bytes: Uint8Array): unknown => {
   let longest = 0;
   let taken = 0;
 
+  /** What a reader gets who comes now, and one who was here before, is what the publisher sent. */
+  const replay = (cursor: Cursor): void => {
+    const decode = tapFrameDecoder();
+    for (;;) {
+      const piece = media.ring?.take(cursor, 1500) ?? null;
+      if (piece === null) return;
+      if ('from' in piece) continue;
+      for (const frame of decode(piece) ?? [null]) {
+        must(frame !== null, 'the ring gives what is no frame');
+        if (frame?.kind !== 'packet') continue;
+        must(given.get(frame.ordinal)?.equals(frame.bytes) === true, 'the ring gives another packet');
+      }
+    }
+  };
+  let lagging: Cursor | null = null;
+
+  const durable = (ordinal: number): void => {
+    media.ring?.durable(ordinal);
+    if (lagging !== null) replay(lagging);
+    lagging = media.ring?.cursorAt(ordinal) ?? null;
+  };
+
   const one = (kind: Kind, carried: Buffer): void => {
     // What SRTP has opened has a whole header.
     if (kind === 'rtp' && carried.length >= 12) publisher.input.rtp(carried, nowMs);
     else if (kind === 'rtcp' && carried.length >= 8) publisher.input.rtcp(carried, nowMs);
     else if (kind === 'viewer-rtcp' && carried.length >= 8) viewer.input.rtcp(carried, nowMs);
     else if (kind === 'tick') for (const { input } of [publisher, viewer]) input.tick(nowMs);
-    else if (kind === 'durable') media.ring?.durable(carried[0] ?? 0);
+    else if (kind === 'durable') durable(carried[0] ?? 0);
+    // It lies in memory that the next packet is received in.
+    carried.fill(0xee);
   };
   for (const packet of splitPackets(bytes)) {
     const [kind = 0, passes = 0] = packet;
     nowMs += passes * stepMs;
     longest = Math.max(longest, packet.length);
     taken++;
-    one(
-      kinds[kind % kinds.length] ?? 'tick',
-      Buffer.from(packet.buffer, packet.byteOffset + Math.min(2, packet.length), Math.max(0, packet.length - 2)),
-    );
+    one(kinds[kind % kinds.length] ?? 'tick', Buffer.from(packet.subarray(2)));
     for (const { outbox } of [toPublisher, toViewer]) outbox.flush();
     const ring = media.ring;
     must((ring?.bytes ?? 0) <= ringBytes + longest + 1024, 'the ring is over its bound');
     must((ring?.firstOrdinal ?? 0) <= (ring?.nextOrdinal ?? 0), 'the ring begins behind its end');
   }
+  const ring = media.ring;
+  if (ring !== null) replay(ring.cursorAt(null));
+  if (lagging !== null) replay(lagging);
   const seconds = Math.ceil(nowMs / 1000);
   const { packets, dropped } = fanout.stats();
   must(packets + dropped <= taken, 'packets are forwarded that did not come');
