@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { EvictionScope } from './eviction.ts';
+import { type EvictionScope, evictionOrder } from './eviction.ts';
 import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
 
 const fileOf = (dir: string, id: number, track: 'v' | 'a' = 'v') =>
@@ -25,7 +25,9 @@ const filledSpool = () => {
 
 const evictAll = ({ spool }: ReturnType<typeof filledSpool>, scope: EvictionScope) => {
   const numbers: number[] = [];
-  for (let one = spool.evictNext(scope); one !== null; one = spool.evictNext(scope)) numbers.push(one.number);
+  for (const kind of evictionOrder(scope)) {
+    for (let one = spool.evictOldest(kind); one !== null; one = spool.evictOldest(kind)) numbers.push(one.number);
+  }
   return numbers;
 };
 
@@ -56,7 +58,7 @@ test('a gap stands for what nobody else has, and for nothing else', () => {
 test('it tells what went and whether it is lost', () => {
   using t = filledSpool();
   const stored = { recordingId: t.id, stream: 'cam-1', recordDir: 'cam-1/1762842203', durationMs: 4000 };
-  expect(t.spool.evictNext('indexed')).toEqual({
+  expect(t.spool.evictOldest('indexed')).toEqual({
     ...stored,
     number: 5,
     startMs: 1_762_842_219_000,
@@ -64,7 +66,7 @@ test('it tells what went and whether it is lost', () => {
     lost: false,
   });
   evictAll(t, 'stored');
-  expect(t.spool.evictNext('unsent')).toMatchObject({ number: 1, bytes: 2000, lost: true });
+  expect(t.spool.evictOldest('unsent')).toMatchObject({ number: 1, bytes: 2000, lost: true });
 });
 
 test('what is being uploaded does not go, and afterwards no lease is left', () => {

@@ -14,7 +14,7 @@ import type { LedgerRows } from './ledger-rows.ts';
 import type { SegmentRemover } from './segment-gap.ts';
 import type { UploadLedger } from './upload-ledger.ts';
 
-/** How far eviction may go: only what the index holds; also what the bucket holds; also what would be lost. */
+/** What may go: what the index holds; what the bucket holds; what would be lost. Each allows those before it too. */
 export type EvictionScope = 'indexed' | 'stored' | 'unsent';
 
 /** A segment that was evicted; `lost` when nobody else has it: its gap stands. */
@@ -31,8 +31,8 @@ export type Evicted = {
 
 /** Makes room on the disk. */
 export type Evictor = {
-  /** Evicts the segment that goes next; null when nothing may go. */
-  evictNext(scope: EvictionScope): Evicted | null;
+  /** Evicts the oldest segment of exactly this kind; null when there is none. */
+  evictOldest(kind: EvictionScope): Evicted | null;
   /** Removes the files of a segment that a crash left between its row and its files. */
   finishEviction(): void;
 };
@@ -53,11 +53,15 @@ type Candidate = {
 };
 
 const conditions: Record<EvictionScope, string> = {
-  indexed: INDEXED,
+  indexed: `s.remote = 'stored' and ${INDEXED}`,
   stored: `s.remote = 'stored'`,
   unsent: `s.remote <> 'stored'`,
 };
 const order: readonly EvictionScope[] = ['indexed', 'stored', 'unsent'];
+
+/** The kinds that a scope allows, in the order in which they go. */
+export const evictionOrder = (scope: EvictionScope): readonly EvictionScope[] =>
+  order.slice(0, order.indexOf(scope) + 1);
 
 /** Prepares the eviction of segments of the spool at `root`. */
 export const evictor = (
@@ -98,13 +102,9 @@ export const evictor = (
   };
 
   return {
-    evictNext: (scope) => {
-      for (const each of order.slice(0, order.indexOf(scope) + 1)) {
-        const row = candidates[each].get(Math.floor(now())) as Candidate | undefined;
-        const evicted = row === undefined ? null : evict(row);
-        if (evicted !== null) return evicted;
-      }
-      return null;
+    evictOldest: (kind) => {
+      const row = candidates[kind].get(Math.floor(now())) as Candidate | undefined;
+      return row === undefined ? null : evict(row);
     },
     finishEviction: () => {
       const left = unfinished.all(HOLDER) as { seq: number; recording_id: string; number: number; dir: string }[];

@@ -1,4 +1,4 @@
-export type { Evicted, EvictionScope } from './eviction.ts';
+export { type Evicted, type EvictionScope, evictionOrder } from './eviction.ts';
 export type { IndexCursor } from './index-cursor.ts';
 export type { SpoolNeeds } from './ledger-database.ts';
 export type { RecordingRecord, TrackFile } from './ledger-rows.ts';

@@ -168,6 +168,7 @@ export const LEDGER_SCHEMA = `
 export const LEDGER_INDEXES = `
   -- What is asked of every recording whose manifest is due, however many segments of it wait.
   create index if not exists segments_stored_of on segments (recording_id) where remote = 'stored';
-  -- What may be evicted, oldest first, however many segments have gone before.
-  create index if not exists segments_present on segments (seq) where local = 'present';
+  -- What may be evicted, oldest first, however many segments have gone before or may not go.
+  create index if not exists segments_evictable on segments (seq) where local = 'present' and remote = 'stored';
+  create index if not exists segments_losable on segments (seq) where local = 'present' and remote <> 'stored';
 `;

@@ -1,6 +1,6 @@
 import type { RecorderMessage } from '@weir/contracts';
 import type { Log } from '@weir/runtime';
-import type { Evicted, EvictionScope, Spool } from '@weir/spool';
+import { type Evicted, type EvictionScope, evictionOrder, type Spool } from '@weir/spool';
 import type { RecorderCounts } from './recorder-metrics.ts';
 
 /** Makes room on the spool's disk by the full-disk policy. */
@@ -11,7 +11,7 @@ export type DiskRoom = {
 
 /** What it needs; `scope` is how far it may go. */
 export type DiskRoomDeps = {
-  spool: Pick<Spool, 'evictNext'>;
+  spool: Pick<Spool, 'evictOldest'>;
   scope: EvictionScope;
   counts: RecorderCounts;
   tell(message: RecorderMessage): void;
@@ -32,27 +32,31 @@ export const diskRoom = ({ spool, scope, counts, tell, log }: DiskRoomDeps): Dis
     const gap = { cause: 'evicted', from_ms: startMs, to_ms: startMs + durationMs } as const;
     tell({ kind: 'gap', stream, recording_id: recordingId, record_dir: recordDir, ...gap });
   };
+  /** Evicts as much of one kind as is wanted and there is. */
+  const evictKind = (kind: EvictionScope, bytes: number, evicted: Evicted[]): void => {
+    for (let short = bytes; short > 0 && evicted.length < MOST_AT_ONCE; ) {
+      const one = spool.evictOldest(kind);
+      if (one === null) return;
+      note(one);
+      evicted.push(one);
+      short -= one.bytes;
+    }
+  };
   return {
     make: (bytes) => {
-      let freed = 0;
       const evicted: Evicted[] = [];
+      const freed = () => evicted.reduce((sum, one) => sum + one.bytes, 0);
       try {
-        while (freed < bytes && evicted.length < MOST_AT_ONCE) {
-          const one = spool.evictNext(scope);
-          if (one === null) break;
-          note(one);
-          evicted.push(one);
-          freed += one.bytes;
-        }
+        for (const kind of evictionOrder(scope)) evictKind(kind, bytes - freed(), evicted);
       } catch (err) {
         counts.diskErrors += 1;
         log.error({ err }, 'no room could be made on the disk');
       }
       if (evicted.length > 0) {
         const lost = evicted.filter((one) => one.lost).length;
-        log[lost > 0 ? 'error' : 'warn']({ segments: evicted.length, bytes: freed, lost }, 'evicted to make room');
+        log[lost > 0 ? 'error' : 'warn']({ segments: evicted.length, bytes: freed(), lost }, 'evicted to make room');
       }
-      return freed;
+      return freed();
     },
   };
 };
