@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeCascadeName, encodeCascadeName, isStreamName, matchesPattern, pathFault } from './names.ts';
+import {
+  baseDirFault,
+  decodeCascadeName,
+  encodeCascadeName,
+  isStreamName,
+  matchesPattern,
+  pathFault,
+} from './names.ts';
 
 describe('stream names', () => {
   test.each(['cam-1', 'a', '0', 'A.b_c-d', 'x'.repeat(128)])('%s is one', (name) => {
@@ -61,4 +68,13 @@ test('patterns match as the regular expression would that tries every way, but i
     { numRuns: 2000 },
   );
   expect(matchesPattern([`${'*-'.repeat(20)}x`], '-'.repeat(8000))).toBe(false);
+});
+
+test('a base_dir leaves room for what a rotation appends and for the names of files', () => {
+  expect(baseDirFault('shows/monday')).toBeNull();
+  expect(baseDirFault('a'.repeat(480))).toBeNull();
+  expect(baseDirFault('a'.repeat(481))).toMatch(/480 characters/);
+  expect(baseDirFault(Array(14).fill('a').join('/'))).toBeNull();
+  expect(baseDirFault(Array(15).fill('a').join('/'))).toMatch(/14 components/);
+  expect(baseDirFault('a/../b')).toMatch(/dot/);
 });

@@ -33,6 +33,15 @@ export const pathFault = (path: string): string | null => {
   return null;
 };
 
+/**
+ * What is wrong with a `base_dir`, or null: it must be sound with the directory of a rotation and a file's name behind
+ * it too, or what was recorded could not be read again.
+ */
+export const baseDirFault = (baseDir: string): string | null => {
+  const longest = `${baseDir}/1762842203/v_seg_0000000001.m4s`;
+  return pathFault(baseDir) ?? (pathFault(longest) === null ? null : 'must have at most 480 characters, 14 components');
+};
+
 /** True when a name matches one of the patterns of `auto_streams` or of a node: `*` any run of characters, `?` any one. */
 export const matchesPattern = (patterns: readonly string[], name: string): boolean =>
   patterns.some((pattern) => matchesOne(pattern, name));

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { decodeObjectName, type ObjectName, pathFault, type TrackKind } from '@weir/contracts';
+import { baseDirFault, decodeObjectName, type ObjectName, type TrackKind } from '@weir/contracts';
 import { SpoolError } from './spool-error.ts';
 
 /** A file of a recording as it lies in the spool. */
@@ -35,7 +35,7 @@ export const createDirectory = (root: string, relative: string, sync: (path: str
 
 /** Throws SpoolError `invalid_path` when a directory for a recording is not one, or would hide the ledger. */
 export const checkRecordDir = (recordDir: string): void => {
-  const fault = pathFault(recordDir);
+  const fault = baseDirFault(recordDir);
   if (fault !== null) throw new SpoolError('invalid_path', `base_dir ${recordDir.slice(0, 100)}: ${fault}`);
   if (/^(?:ledger|lock)\.db(?:-|\/|$)/.test(recordDir)) {
     throw new SpoolError('invalid_path', `base_dir ${recordDir}: the name belongs to the spool itself`);

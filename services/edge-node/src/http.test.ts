@@ -86,6 +86,12 @@ describe('bad input is refused with a problem document, and nothing is created',
       'invalid_path',
     ],
     [
+      'recording into a path that leaves no room for its files',
+      { url: '/api/record/cam-1', type: 'application/json', body: `{"base_dir":"${'a'.repeat(490)}"}` },
+      400,
+      'invalid_path',
+    ],
+    [
       'recording with an unknown field',
       { url: '/api/record/cam-1', type: 'application/json', body: '{"dir":"a"}' },
       400,

@@ -8,8 +8,8 @@
  * taken up again; a stop outlives the recorder it was told to.
  */
 import {
+  baseDirFault,
   isStreamName,
-  pathFault,
   type RecorderMessage,
   type RecordingStarted,
   type RecordingSummary,
@@ -92,7 +92,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
     /** Starts a recording, or tells the one that runs; waits at most 2 s for the recorder. */
     async start(name: string, baseDir: string | null): Promise<RecordingStarted> {
       checkEnabled();
-      const fault = baseDir === null ? null : pathFault(baseDir);
+      const fault = baseDir === null ? null : baseDirFault(baseDir);
       if (fault !== null) throw new WeirError('invalid_path', `base_dir ${fault}`);
       const known = streams.get(name);
       if (known?.recording.kind === 'recording' && states.isServed(known, known.recording.spool)) {

@@ -1,7 +1,7 @@
 /** The recordings of a recorder: it takes what the node offers, stops what the node stops, and says how each ended. */
 import {
+  baseDirFault,
   type NodeCommand,
-  pathFault,
   type RecorderMessage,
   type RecordingStarted,
   type RecordingTally,
@@ -101,7 +101,7 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
     if (runs.size >= deps.capacity) {
       return { code: 'capacity', message: `${runs.size} streams are recorded, at most recorder.max_streams` };
     }
-    const fault = offer.base_dir === null ? null : pathFault(offer.base_dir);
+    const fault = offer.base_dir === null ? null : baseDirFault(offer.base_dir);
     if (fault !== null) return { code: 'invalid_path', message: `base_dir ${fault}` };
     return runs.has(offer.stream) ? { code: 'base_dir_taken', message: 'recorded already, elsewhere' } : null;
   };
