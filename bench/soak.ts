@@ -1,5 +1,6 @@
 /**
- * Whether memory stays flat: node and recorder with ten streams for ten minutes (`--minutes` and `--streams` say otherwise).
+ * Whether memory stays flat: node and recorder with ten streams for ten minutes (`--minutes`, `--streams` and `--quick` say
+ * otherwise).
  * Both grow while code is compiled and the ring fills, so the second half is judged by the straight line through it.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,7 +13,7 @@ import { showTable, slopeOf } from './statistics.ts';
 
 /** What memory may seem to grow in ten minutes, for the noise of a garbage collector. */
 const mostGrowthMB = 16;
-const everyMs = 5000;
+const mostSampleMs = 5000;
 
 type Sample = { minutes: number; mb: number[] };
 
@@ -23,6 +24,7 @@ const growthOf = (samples: readonly Sample[], index: number): number => {
 
 const sample = async (pids: readonly number[], minutes: number): Promise<Sample[]> => {
   const samples: Sample[] = [];
+  const everyMs = Math.min(mostSampleMs, minutes * 5000);
   const start = performance.now();
   while (performance.now() - start < minutes * 60_000) {
     await pause(everyMs);
@@ -33,9 +35,15 @@ const sample = async (pids: readonly number[], minutes: number): Promise<Sample[
 };
 
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options: { minutes: { type: 'string' }, streams: { type: 'string' } } });
-  const minutes = Number(values.minutes ?? 10);
-  const streams = Number(values.streams ?? 10);
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string' },
+      streams: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+    },
+  });
+  const minutes = Number(values.minutes ?? (values.quick ? 0.1 : 10));
+  const streams = Number(values.streams ?? (values.quick ? 2 : 10));
   await using stack = new AsyncDisposableStack();
   const { node, recorder, pids } = await startWeir(stack, []);
   const publisher = stack.use(startHelper('./publishers.ts'));
