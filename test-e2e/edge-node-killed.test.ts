@@ -17,6 +17,9 @@ afterAll(() => stack.disposeAsync());
 
 const stop = async (stream: string) => (await fetch(`${site.url}/api/record/${stream}`, { method: 'DELETE' })).status;
 
+/** Wall times follow arrival slowly: by then they no longer tell how an encoder's first frames came late. */
+const isSettled = ({ segments }: SpoolRecording): boolean => segments.length >= 5;
+
 /** Shows that one gap covers the hole within 100 ms, and that on both sides of it no frame is missing or twice. */
 const expectOneHole = async (recording: SpoolRecording) => {
   expect(untrueRows(recording)).toEqual([]);
@@ -25,8 +28,11 @@ const expectOneHole = async (recording: SpoolRecording) => {
   const [before, after] = stretches as [Stretch, Stretch];
   const [gap] = recording.gaps;
   expect(recording.gaps).toMatchObject([{ cause: 'edge_restart', segment: null }]);
-  const [last, first] = [before.segments.at(-1), after.segments[0]];
-  expect(Math.abs((gap?.from_ms ?? 0) - ((last?.start_ms ?? 0) + (last?.duration_ms ?? 0)))).toBeLessThan(100);
+  const [first] = after.segments;
+  const ends = recording.segments
+    .filter(({ start_ms }) => start_ms < (first?.start_ms ?? 0))
+    .map(({ start_ms, duration_ms }) => start_ms + duration_ms);
+  expect(Math.abs((gap?.from_ms ?? 0) - Math.max(...ends))).toBeLessThan(100);
   expect(Math.abs((gap?.to_ms ?? 0) - (first?.start_ms ?? 0))).toBeLessThan(100);
   expect(before.frames).toEqual(range(0, before.frames.length));
   const from = Number(after.frames[0]);
@@ -40,7 +46,7 @@ const expectOneHole = async (recording: SpoolRecording) => {
 
 test('a node killed in mid-recording: the publisher is back, and a gap covers the hole within 100 ms', async () => {
   const publication = site.publish('orphaned', 60);
-  const before = await spoolRecording(recorder.spool, 'orphaned', ({ segments }) => segments.length > 0);
+  const before = await spoolRecording(recorder.spool, 'orphaned', isSettled);
   await site.node.end('SIGKILL');
   await site.node.start();
   await spoolRecording(
@@ -60,7 +66,7 @@ test('a node killed in mid-recording: the publisher is back, and a gap covers th
 
 test('node and recorder killed together: the same recording goes on behind the gap', async () => {
   const publication = site.publish('both', 60);
-  const before = await spoolRecording(recorder.spool, 'both', ({ segments }) => segments.length > 0);
+  const before = await spoolRecording(recorder.spool, 'both', isSettled);
   await Promise.all([site.node.end('SIGKILL'), recorder.end('SIGKILL')]);
   await Promise.all([site.node.start(), recorder.start()]);
   await spoolRecording(

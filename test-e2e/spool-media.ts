@@ -59,7 +59,10 @@ const isNextTo = (a: SegmentRow | undefined, b: SegmentRow): boolean =>
 /** The frame numbers in a recording, stretch by stretch; each is decoded by ffmpeg without a complaint. */
 export const stretchesOf = async (recording: SpoolRecording): Promise<Stretch[]> => {
   const runs: SegmentRow[][] = [];
-  for (const segment of recording.segments.filter(({ local }) => local === 'present')) {
+  // Where a kill came between the tracks' first parts, a segment has sound alone.
+  const isPicture = ({ local, tracks }: SegmentRow) =>
+    local === 'present' && tracks.some(({ track }) => track === 'video');
+  for (const segment of recording.segments.filter(isPicture)) {
     const run = runs.at(-1);
     if (run !== undefined && isNextTo(run.at(-1), segment)) run.push(segment);
     else runs.push([segment]);
