@@ -53,6 +53,7 @@ test.each([
   [recorderSignal, { kind: 'key_frame' }],
   [nodeSignal, { kind: 'hole', from: 1, to: 2 }],
   [nodeSignal, { kind: 'superseded', generation: 2 }],
+  [nodeSignal, { kind: 'heard' }],
 ])('%# is understood as it was sent', (schema, message) => {
   expect(schema.parse(JSON.parse(JSON.stringify(message)))).toEqual(message);
 });

@@ -205,12 +205,13 @@ export const recorderSignal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key_frame') }),
 ]);
 
-/** Node to recorder, on `record` and `read`, beside media frames. */
+/** Node to recorder, on `record` and `read`, beside media frames; `heard` answers each heartbeat, as a sign of life. */
 export const nodeSignal = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('publication'), publication }),
   z.object({ kind: z.literal('ended'), ordinal, at_ms: z.number() }),
   z.object({ kind: z.literal('hole'), from: ordinal, to: ordinal }),
   z.object({ kind: z.literal('superseded'), generation: z.int() }),
+  z.object({ kind: z.literal('heard') }),
 ]);
 
 export type PublishedTrack = z.infer<typeof publishedTrack>;

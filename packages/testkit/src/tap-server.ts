@@ -47,6 +47,8 @@ export type TapServer = AsyncDisposable & {
   restart(): void;
   /** Refuses record connections from now on; null takes them again. */
   refuse(refusal: TapRefusal['refused'] | null): void;
+  /** As when a network is gone: connections stay, but nothing comes or goes on them any more; new ones are served. */
+  cutOff(): void;
   /** Resolves when `test` holds; looked at after everything that comes. */
   until(test: () => boolean, timeoutMs?: number): Promise<void>;
 };
@@ -60,12 +62,16 @@ type Ring = {
   signals: RecorderSignal[];
 };
 
+const PING = 'ping';
+const PING_MS = 2_000;
+
 const line = (value: unknown): string => `${JSON.stringify(value)}\n`;
 
 /** Starts a tap on a free port of the loopback address that takes `token`. */
 export const startTapServer = async (token: string): Promise<TapServer> => {
   const rings = new Map<string, Ring>();
   const sockets = new Set<Socket>();
+  const cutOff = new WeakSet<Socket>();
   const waiting = new Map<string, (message: RecorderMessage) => void>();
   const watchers = new Set<() => void>();
   const state = {
@@ -90,7 +96,7 @@ export const startTapServer = async (token: string): Promise<TapServer> => {
   };
   const add = (ring: Ring, item: RingItem) => {
     ring.items.push(item);
-    for (const reader of ring.readers) reader.write(item.frame);
+    for (const reader of ring.readers) if (!cutOff.has(reader)) reader.write(item.frame);
   };
   const firstOrdinal = (ring: Ring) => ring.items.find(({ kind }) => kind === 'packet')?.ordinal ?? ring.next;
 
@@ -125,14 +131,15 @@ export const startTapServer = async (token: string): Promise<TapServer> => {
     ring.readers.add(socket);
     socket.on('close', () => ring.readers.delete(socket));
   };
-  const heard = (hello: TapHello, value: unknown) => {
+  const heard = (socket: Socket, hello: TapHello, value: unknown) => {
     if (hello.use === 'record') {
       ringOf(hello.stream).signals.push(value as RecorderSignal);
+      if ((value as RecorderSignal).kind === 'heartbeat') socket.write(encodeJsonFrame({ kind: 'heard' }));
     } else {
       const message = value as RecorderMessage;
       const answer = 'id' in message ? waiting.get(message.id) : undefined;
-      if (answer === undefined) messages.push(message);
-      else answer(message);
+      if (answer !== undefined) answer(message);
+      else if (!('id' in message && message.id === PING)) messages.push(message);
     }
   };
   const welcome = (socket: Socket, text: string): TapHello | null => {
@@ -151,7 +158,8 @@ export const startTapServer = async (token: string): Promise<TapServer> => {
     let hello: TapHello | null = null;
     sockets.add(socket);
     const frames = (bytes: Uint8Array) => {
-      for (const frame of decode(bytes) ?? []) if (frame.kind === 'json' && hello !== null) heard(hello, frame.value);
+      for (const frame of decode(bytes) ?? [])
+        if (frame.kind === 'json' && hello !== null && !cutOff.has(socket)) heard(socket, hello, frame.value);
     };
     socket.on('data', (chunk: Buffer) => {
       if (hello !== null) frames(chunk);
@@ -171,6 +179,11 @@ export const startTapServer = async (token: string): Promise<TapServer> => {
     });
   };
 
+  const ping = () => {
+    if (control === null || cutOff.has(control)) return;
+    control.write(encodeJsonFrame({ kind: 'request', id: PING, path: '/ping', body: null }));
+  };
+  const pinging = setInterval(ping, PING_MS);
   const server: Server = createServer({ noDelay: true }, serve);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const cut = () => {
@@ -251,7 +264,11 @@ export const startTapServer = async (token: string): Promise<TapServer> => {
       state.refusal = refusal;
     },
     until,
+    cutOff: () => {
+      for (const socket of sockets) cutOff.add(socket);
+    },
     [Symbol.asyncDispose]: async () => {
+      clearInterval(pinging);
       cut();
       await new Promise((resolve) => server.close(resolve));
     },

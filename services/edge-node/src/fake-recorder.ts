@@ -87,7 +87,10 @@ export const nextPacket = (client: TapClient, ordinal?: number) =>
   );
 
 /** Waits for a signal of a kind. */
-export const nextSignal = <K extends 'publication' | 'ended' | 'hole' | 'superseded'>(client: TapClient, kind: K) =>
+export const nextSignal = <K extends 'publication' | 'ended' | 'hole' | 'superseded' | 'heard'>(
+  client: TapClient,
+  kind: K,
+) =>
   client.next((frame) => {
     const parsed = frame.kind === 'json' ? nodeSignal.safeParse(frame.value) : null;
     if (parsed?.success !== true || parsed.data.kind !== kind) return undefined;

@@ -62,7 +62,10 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
         const { durable_ordinal, resume, tally } = parsed.data;
         // Points of an earlier life of the node say nothing about these ordinals.
         const isOurs = resume.every((point) => point.epoch === deps.epoch);
-        if (deps.heard(tally ?? null) && isOurs) ring.durable(durable_ordinal);
+        if (!deps.heard(tally ?? null)) return;
+        if (isOurs) ring.durable(durable_ordinal);
+        // With media on their way the recorder hears of us anyway.
+        if (connection !== null && connection.queuedBytes < MOST_QUEUED_BYTES) connection.send({ kind: 'heard' });
       }
     },
     drained: wake,

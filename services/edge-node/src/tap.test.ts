@@ -257,14 +257,15 @@ describe('the claim', () => {
     tap.tick();
     expect(tap.core.claims.size).toBe(1);
     silent.send({ kind: 'heartbeat', durable_ordinal: 0, resume: [] });
-    await vi.waitFor(() => {
-      tap.core.claims.expire();
-      expect(tap.core.claims.of('cam-1')?.heardMs).toBeGreaterThan(4_900);
-    });
-    tap.pass(5_000);
+    await nextSignal(silent, 'heard');
+    tap.pass(4_900);
+    tap.tick();
+    expect(tap.core.claims.size).toBe(1);
+    tap.pass(200);
     tap.tick();
     await silent.closed;
-    expect(silent.frames.filter((frame) => frame.kind === 'json')).toHaveLength(0);
+    const signals = silent.frames.flatMap((frame) => (frame.kind === 'json' ? [frame.value] : []));
+    expect(signals).toEqual([{ kind: 'heard' }]);
     expect((await claim(tap.tap.port, 'cam-1', id)).answer).toMatchObject({ use: 'record', generation: 2 });
   });
 
@@ -275,6 +276,31 @@ describe('the claim', () => {
     const restarted = await claim(tap.tap.port, 'cam-1', { ...id, process_id: 'restarted' });
     expect(restarted.answer).toMatchObject({ use: 'record', generation: 2 });
     expect(await nextSignal(old, 'superseded')).toMatchObject({ generation: 2 });
+  });
+
+  test('a recorder with another spool begins at the key frame before the last watermark, as a recording of its own', async () => {
+    await using tap = await openTestTap();
+    const { recorder, publisher, id } = await recorded(tap);
+    publisher.sendMany(35);
+    const first = await claim(tap.tap.port, 'cam-1', id);
+    first.send({ kind: 'heartbeat', durable_ordinal: 27, resume: [] });
+    await nextSignal(first, 'heard');
+    const other = await attachRecorder(tap.tap.port, { spool: 'spool-b' });
+    first.close();
+    recorder.control.close();
+    await vi.waitFor(() => expect(tap.core.recorders.all()).toHaveLength(1));
+    tap.tick();
+    tap.pass(5_000);
+    tap.tick();
+    await vi.waitFor(async () => expect(await recording(tap, 'cam-1')).toMatchObject({ spool: 'spool-b' }));
+    const own = (await recording(tap, 'cam-1')).recording;
+    expect(own.recording_id).not.toBe(id.recording_id);
+    expect(other.commands.filter(({ kind }) => kind === 'offer')).toHaveLength(1);
+    const second = await claim(tap.tap.port, 'cam-1', { spool: 'spool-b', recording_id: own.recording_id });
+    await nextSignal(second, 'publication');
+    await nextPacket(second, 34);
+    expect(ordinalsOf(second)).toEqual(Array.from({ length: 15 }, (_, index) => 20 + index));
+    expect((await claim(tap.tap.port, 'cam-1', id)).answer).toMatchObject({ refused: 'stopped' });
   });
 });
 
@@ -329,6 +355,32 @@ describe('media on a record connection', () => {
     tap.publish('cam-1').sendMany(2);
     expect(await nextSignal(record, 'publication')).toMatchObject({ publication: { ordinal: 5 } });
     await nextPacket(record, 6);
+  });
+
+  test('what a publisher sent before it went stays for a recorder that was killed before that', async () => {
+    await using tap = await openTestTap();
+    const { recorder, publisher, started, id } = await recorded(tap);
+    publisher.sendMany(20);
+    const killed = await claim(tap.tap.port, 'cam-1', id);
+    killed.send({ kind: 'heartbeat', durable_ordinal: 15, resume: [] });
+    await nextSignal(killed, 'heard');
+    killed.close();
+    recorder.control.close();
+    await vi.waitFor(() => expect(tap.core.recorders.all()).toEqual([]));
+    publisher.sendMany(8);
+    publisher.session.close();
+    for (let second = 0; second < 15; second += 1) {
+      tap.pass(1_000);
+      tap.tick();
+    }
+    const order = { ...started, ordered_ms: started.start_ms, stream: 'cam-1' };
+    const back = await attachRecorder(tap.tap.port, { processId: 'restarted', orders: [order] });
+    expect(back.control.answer).toMatchObject({ stopped: [] });
+    const place = { epoch: tap.core.epoch, from_ordinal: 15 };
+    const record = await claim(tap.tap.port, 'cam-1', { ...id, ...place, process_id: 'restarted' });
+    await nextSignal(record, 'publication');
+    expect(await nextSignal(record, 'ended')).toMatchObject({ ordinal: 28 });
+    expect(ordinalsOf(record)).toEqual(Array.from({ length: 13 }, (_, index) => 15 + index));
   });
 
   test('a recorder that does not read is told the hole, and gets the newest when it reads again', async () => {

@@ -13,7 +13,7 @@ type RecordHello = Extract<TapHello, { use: 'record' }>;
 type RecordWelcome = Extract<TapWelcome, { use: 'record' }>;
 
 /** What comes on a record connection: media and the signals between them. */
-export type RecordFrame = Extract<TapFrame, { kind: 'packet' }> | NodeSignal;
+export type RecordFrame = Extract<TapFrame, { kind: 'packet' }> | Exclude<NodeSignal, { kind: 'heard' }>;
 
 /** What the owner of a record connection does with it. */
 export type RecordEvents = {
@@ -44,7 +44,8 @@ const decodeFrames = (frames: readonly TapFrame[]): RecordFrame[] => {
     if (frame.kind === 'packet') decoded.push(frame);
     else {
       const signal = nodeSignal.safeParse(frame.value);
-      if (signal.success) decoded.push(signal.data);
+      // That it came is all there is to an answer to a heartbeat: the silence ends with it.
+      if (signal.success && signal.data.kind !== 'heard') decoded.push(signal.data);
     }
   }
   return decoded;

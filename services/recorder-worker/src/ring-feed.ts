@@ -11,7 +11,7 @@ import type { RecordFrame } from './record-connection.ts';
 import { corePublication, type RingPlace } from './ring-place.ts';
 
 type Welcome = Extract<TapWelcome, { use: 'record' }>;
-type Signal = Exclude<NodeSignal, { kind: 'superseded' }>;
+type Signal = Exclude<NodeSignal, { kind: 'superseded' | 'heard' }>;
 
 /** See the top of this file. */
 export type RingFeed = {

@@ -33,8 +33,9 @@ export type TapConnection = {
 };
 
 const HELLO_TIMEOUT_MS = 5_000;
-// A node asks for a sign of life after 5 s without one; one that is cut off would else be waited for as long as TCP does.
-const SILENCE_TIMEOUT_MS = 20_000;
+// A node answers each heartbeat, and asks for a sign of life on a control connection after 2 s without one. One that is
+// cut off would else be waited for as long as TCP does, and its ring holds no longer.
+const SILENCE_TIMEOUT_MS = 6_000;
 // What a node does not take is given up with the connection: heartbeats and answers are small.
 const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 
@@ -98,6 +99,7 @@ export const connectTap = <H extends TapHello>(
   const end = (how: TapEnd) => {
     if (hasEnded) return;
     hasEnded = true;
+    clearTimeout(silence);
     // What is written already still goes out: it may be the last word on a recording.
     socket.destroySoon();
     resolve(how);
@@ -110,7 +112,8 @@ export const connectTap = <H extends TapHello>(
         return;
       case 'welcome':
         opened = true;
-        socket.setTimeout(SILENCE_TIMEOUT_MS);
+        clearTimeout(silence);
+        silence = setTimeout(() => lost('the node is silent'), SILENCE_TIMEOUT_MS);
         events.opened(received.welcome);
         if (received.rest.length > 0 && !hasEnded) take(received.rest);
         return;
@@ -124,11 +127,13 @@ export const connectTap = <H extends TapHello>(
         lost(received.reason);
     }
   };
-  socket.setTimeout(HELLO_TIMEOUT_MS);
-  socket.on('timeout', () => lost(opened ? 'the node is silent' : 'no answer to the hello'));
+  // Not the socket's own time-out: that begins anew with each heartbeat we send.
+  let silence = setTimeout(() => lost('no answer to the hello'), HELLO_TIMEOUT_MS);
   socket.on('connect', () => socket.write(`${JSON.stringify(hello)}\n`));
   socket.on('data', (chunk: Buffer) => {
-    if (!hasEnded) take(chunk);
+    if (hasEnded) return;
+    if (opened) silence.refresh();
+    take(chunk);
   });
   socket.on('error', (error) => lost(oneLine(error)));
   socket.on('close', () => lost('the node closed the connection'));
