@@ -33,3 +33,10 @@ test('an absence whose media came leaves its cause to no later gap', () => {
   gap.mediaCame();
   expect(gap.gapOf(overflow).cause).toBe('ring_overflow');
 });
+
+test('what would be missing without the absence too has its own gap, and the absence none', () => {
+  const { gap, seen } = openAbsence(400);
+  const noPublisher = { kind: 'gap', cause: 'no_publisher', fromMs: 500, toMs: 900 } as const;
+  expect(gap.gapOf(noPublisher)).toEqual({ cause: 'no_publisher', from_ms: 500, to_ms: 900 });
+  expect(seen).toEqual({ withdrawn: [400], settled: 1 });
+});

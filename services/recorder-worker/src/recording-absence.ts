@@ -6,7 +6,7 @@ export type Absence = { cause: 'recorder_restart' | 'disk_full' | 'disk_error'; 
 
 /** Settles the gap of an absence when the media go on: it gets its end, or is withdrawn. */
 export type AbsenceGap = {
-  /** The gap to write where the core tells of one. */
+  /** The gap to write where the core tells of one; what has another cause would be there without the absence. */
   gapOf(output: Extract<RecordingOutput, { kind: 'gap' }>): NewGap;
   /** Media follow: without a gap before them the ring had all that was missed. */
   mediaCame(): void;
@@ -26,15 +26,17 @@ export const absenceGap = (
     if (was !== null) settled();
     return was;
   };
+  const withdraw = (was: Absence | null): void => {
+    const gapFromMs = was?.gapFromMs ?? null;
+    if (gapFromMs !== null) spool.withdrawGap(recordingId, gapFromMs);
+  };
   return {
     gapOf: ({ cause, fromMs, toMs }) => {
       const was = settle();
+      if (was !== null && cause !== 'ring_overflow') withdraw(was);
       if (was === null || cause !== 'ring_overflow') return { cause, from_ms: fromMs, to_ms: toMs };
       return { cause: was.cause, from_ms: was.gapFromMs ?? fromMs, to_ms: toMs };
     },
-    mediaCame: () => {
-      const gapFromMs = settle()?.gapFromMs ?? null;
-      if (gapFromMs !== null) spool.withdrawGap(recordingId, gapFromMs);
-    },
+    mediaCame: () => withdraw(settle()),
   };
 };
