@@ -2,11 +2,12 @@
  * A recording of two publications, with a gap, a second period, and a rotation, on a disk that forgets what was not
  * synced. CUTS=all tries every fate at every cut, and more seeds.
  */
+import { basename } from 'node:path';
 import { type MediaClip, makeClip, temporaryDirectory } from '@weir/testkit';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { allKept, allLost, allZero, byChance, type Fate } from './power-cut.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allKept, allLost, allZero, byChance, type Fate, type Step } from './power-cut.ts';
 import { examine, type Programme, programmeOf, recordLive, recordRest, rowFaults, START_MS } from './recording-rig.ts';
-import { type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts';
+import { type SimulatedDisk, simulatedDisk } from './simulated-disk.ts';
 
 const isThorough = process.env.CUTS === 'all';
 const TIMEOUT_MS = 1_800_000;
@@ -23,8 +24,7 @@ beforeAll(() => {
 
 const whole = { faults: [], ended: true, video: 'every one once', audio: 'every one once', gaps: ['no_publisher'] };
 
-const openDisk = (root: string, options: SimulatedDiskOptions = {}) =>
-  simulatedDisk(root, { now: () => START_MS, ...options });
+const openDisk = (root: string) => simulatedDisk(root, { now: () => START_MS });
 
 /** Goes on with what a cut left, to the end; what is wrong then, and the steps it took. */
 const goOn = async (root: string, told: number) => {
@@ -37,6 +37,52 @@ const goOn = async (root: string, told: number) => {
   }
   return { ...sim, found: await examine(root, clip) };
 };
+
+/** What is asked of the disk in the recording whose media come as they are published, by kind and file. */
+const asked = (step: Step): string => ('path' in step ? `${step.kind} ${basename(step.path)}` : step.kind);
+
+/** The step behind which a sequence of steps, with any others between them, has happened. */
+const behind = (steps: readonly Step[], sequence: readonly string[]): number => {
+  let at = -1;
+  for (const wanted of sequence) at = steps.findIndex((step, index) => index > at && asked(step) === wanted);
+  return at;
+};
+
+describe('a recorder is killed, or loses power,', () => {
+  let directory: ReturnType<typeof temporaryDirectory>;
+  let sim: SimulatedDisk;
+  beforeAll(async () => {
+    directory = temporaryDirectory('power');
+    sim = openDisk(directory.path);
+    await recordLive(sim, programme, 100);
+    sim[Symbol.dispose]();
+  });
+  afterAll(() => directory[Symbol.dispose]());
+
+  const inSecond = ['create v_seg_0002.m4s', 'names 1762842203'];
+  test.each<[string, string[]]>([
+    ['between the write of a part and its sync', [...inSecond, 'write v_seg_0002.m4s']],
+    ['in the middle of a group of pictures', [...inSecond, 'write v_seg_0002.m4s', 'sync v_seg_0002.m4s']],
+    [
+      'between the last sync of a segment and its row',
+      ['sync v_seg_0001.m4s', 'write a_seg_0001.m4s', 'sync a_seg_0001.m4s'],
+    ],
+    ['with the sound of a segment not begun', ['create v_seg_0001.m4s', 'sync v_seg_0001.m4s', 'names 1762842203']],
+    ['between an init file and its row', ['sync a_init_2.m4s', 'names 1762842203']],
+    ['between the row of an init file and its first part', ['sync a_init_2.m4s', 'names 1762842203', 'ledger']],
+    ['between the rotation and the first init file of the next recording', ['names .', 'names .', 'ledger']],
+  ])('%s: every frame once', async (_, sequence) => {
+    const cut = behind(sim.steps, sequence);
+    expect(cut).toBeGreaterThan(0);
+    for (const fate of [allKept, allLost, allZero]) {
+      const image = sim.image();
+      for (const step of sim.steps.slice(0, cut + 1)) image.apply(step);
+      using left = temporaryDirectory('cut');
+      image.restore(left.path, fate);
+      expect((await goOn(left.path, sim.steps[cut]?.told ?? 0)).found).toEqual(whole);
+    }
+  });
+});
 
 describe('the power fails at every step of a recording', () => {
   test.each([
@@ -86,54 +132,6 @@ describe('the power fails at every step of a recording', () => {
           const after = await goOn(left.path, before.steps[cut - 1]?.told ?? 0);
           expect([seed, round, after.found]).toEqual([seed, round, whole]);
           before = after;
-        }
-      }
-    },
-    TIMEOUT_MS,
-  );
-});
-
-describe('a call to the disk or the ledger fails at any step', () => {
-  /** Records with one failing call, and goes on should the recording have stayed open. */
-  const recordWith = async (root: string, options: SimulatedDiskOptions) => {
-    const sim = openDisk(root, options);
-    try {
-      await recordLive(sim, programme, 1000);
-      if (sim.spool.orders().length > 0) await recordRest(sim, programme);
-    } finally {
-      sim[Symbol.dispose]();
-    }
-    return sim;
-  };
-
-  test.each([
-    ['EIO', 'kept', 1],
-    ['ENOSPC', 'dropped', 3],
-  ] as const)(
-    'with %s, the pages of a failed sync %s: the media come again from the ring, and a power cut finds what rows say',
-    async (code, failedPages, first) => {
-      let calls = Number.POSITIVE_INFINITY;
-      for (let failing = isThorough ? 1 : first; failing <= calls; failing += isThorough ? 1 : 4) {
-        using directory = temporaryDirectory('fault');
-        let failed = 'none';
-        const sim = await recordWith(directory.path, {
-          failedPages,
-          failing: (call, kind) => {
-            if (call !== failing) return null;
-            failed = kind;
-            return code;
-          },
-        });
-        calls = Math.min(calls, sim.calls);
-        const at = `call ${failing}: ${failed}`;
-        expect([at, await examine(directory.path, clip)]).toEqual([at, whole]);
-        const image = sim.image();
-        for (const step of sim.steps) {
-          image.apply(step);
-          if (step.kind !== 'ledger') continue;
-          using left = temporaryDirectory('cut');
-          image.restore(left.path, allLost);
-          expect([at, rowFaults(left.path)]).toEqual([at, []]);
         }
       }
     },

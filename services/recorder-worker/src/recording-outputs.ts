@@ -26,6 +26,8 @@ export type OutputEvents = {
 /** Carries out what the core of one recording says: writes, tells the node, counts. */
 export type OutputSink = {
   put(output: RecordingOutput): void;
+  /** The ring has all that came during the absence: nothing is missing for it. */
+  bridged(): void;
   /** The recording is being ended: its age does not matter any more. */
   lastOnes(): void;
   /** The ring must keep what comes from this ordinal on; null: what is not durable. */
@@ -121,6 +123,7 @@ export const openOutputSink = (
 
   return {
     put,
+    bridged: absence.mediaCame,
     lastOnes: () => {
       isEnding = true;
     },

@@ -134,7 +134,8 @@ export const runRecording = (
     const { lastEndMs, files } = spool.openRecording(recordingId);
     // What was written behind the last segment is in the ring still, for the next recording.
     await Promise.all(files.map(({ path }) => deps.disk.remove(path)));
-    noteAbsence();
+    // The media went on past the boundary: what was behind it before the absence had been written already.
+    if (absence !== null && absence.gapFromMs !== null) spool.withdrawGap(recordingId, absence.gapFromMs);
     const started = spool.rotateRecording(recordingId, lastEndMs);
     log.info({ recording_id: recordingId, next: started.recording_id }, 'recording rotated');
     const last = manifest;

@@ -187,6 +187,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     spool.noteClaim(recordingId, welcome.epoch, welcome.generation);
     const { isWhole, missed } = feed.welcomed(welcome);
     counts.lostPackets += missed;
+    if (isWhole) sink.bridged();
     if (isTooLate(isWhole)) finish('no_publisher');
     isFirstWelcome = false;
   });
