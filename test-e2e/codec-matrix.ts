@@ -25,29 +25,26 @@ export const matrixStreams = (codecs: readonly PictureCodec[]): MatrixStream[] =
     ),
   );
 
-/** Publishes the streams at the same time, each codec encoded once, and ends their recordings. */
+/**
+ * Publishes the streams, those of a codec at the same time, and ends their recordings. Each codec is encoded once, and not
+ * all go at once: so many handshakes in one process would take a loaded machine longer than a connection may.
+ */
 export const publishMatrix = async (weir: Installation, streams: readonly MatrixStream[]): Promise<void> => {
   const { all, change } = matrixFrames;
-  const sound = makeSound(all / 30);
-  const publications = await Promise.all(
-    [...new Set(streams.map(({ codec }) => codec))].map(async (codec) => {
-      const [large = [], small = []] = await encodePictures(codec, [
-        { size: '1280x720', first: 0, frames: all },
-        { size: '640x360', first: change, frames: all - change },
-      ]);
-      return streams
-        .filter((stream) => stream.codec === codec)
-        .map((stream) => ({
-          url: `${weir.url}/whip/${stream.name}`,
-          token: weir.token,
-          codec,
-          frames: stream.changes ? [...large.slice(0, change), ...small] : large,
-          sound: stream.sound ? sound : null,
-        }));
-    }),
-  );
-  await Promise.all(publications.flat().map(publishPictures));
-  await Promise.all(streams.map(({ name }) => stopRecording(weir, name)));
+  const beeps = makeSound(all / 30);
+  for (const codec of new Set(streams.map((stream) => stream.codec))) {
+    const [large = [], small = []] = await encodePictures(codec, [
+      { size: '1280x720', first: 0, frames: all },
+      { size: '640x360', first: change, frames: all - change },
+    ]);
+    const publish = async ({ name, changes, sound }: MatrixStream) => {
+      const frames = changes ? [...large.slice(0, change), ...small] : large;
+      const url = `${weir.url}/whip/${name}`;
+      await publishPictures({ url, token: weir.token, codec, frames, sound: sound ? beeps : null });
+      await stopRecording(weir, name);
+    };
+    await Promise.all(streams.filter((stream) => stream.codec === codec).map(publish));
+  }
 };
 
 type PeriodFiles = { video: string; audio: string | null };
