@@ -27,15 +27,15 @@ const whole = { faults: [], ended: true, video: 'every one once', audio: 'every 
 const openDisk = (root: string) => simulatedDisk(root, { now: () => START_MS });
 
 /** Goes on with what a cut left, to the end; what is wrong then, and the steps it took. */
-const goOn = async (root: string, told: number) => {
+const goOn = async (root: string, told: number, rest = programme, of = clip) => {
   const sim = openDisk(root);
   sim.told = told;
   try {
-    await recordRest(sim, programme);
+    await recordRest(sim, rest);
   } finally {
     sim[Symbol.dispose]();
   }
-  return { ...sim, found: await examine(root, clip) };
+  return { ...sim, found: await examine(root, of) };
 };
 
 /** What is asked of the disk in the recording whose media come as they are published, by kind and file. */
@@ -138,3 +138,24 @@ describe('the power fails at every step of a recording', () => {
     TIMEOUT_MS,
   );
 });
+
+test('power fails while sound is ahead of a picture that waits for a late packet: every frame once', async () => {
+  const short = makeClip({ seconds: 5, fps: 10, size: '160x90' });
+  const late = programmeOf(short, [{ fromMs: 0, toMs: 5500, atMs: 0 }], 200);
+  using directory = temporaryDirectory('power');
+  const sim = openDisk(directory.path);
+  await recordLive(sim, late, 100);
+  sim[Symbol.dispose]();
+  const expected = { ...whole, gaps: [] };
+  expect(await examine(directory.path, short)).toEqual(expected);
+  const image = sim.image();
+  for (const [cut, step] of sim.steps.entries()) {
+    image.apply(step);
+    if (!isThorough && cut % 5 !== 0) continue;
+    using left = temporaryDirectory('cut');
+    const fate = cut % 2 === 0 ? allKept : byChance(cut);
+    image.restore(left.path, fate);
+    const at = `step ${cut}: ${step.kind}, ${fate.name}`;
+    expect([at, (await goOn(left.path, step.told, late, short)).found]).toEqual([at, expected]);
+  }
+}, 120_000);

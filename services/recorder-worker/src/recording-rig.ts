@@ -40,9 +40,19 @@ export type Stretch = { fromMs: number; toMs: number; atMs: number };
 /** What a publisher sends. */
 export type Programme = { acts: readonly Act[]; endMs: number; keyOrdinals: readonly number[]; nextOrdinal: number };
 
+/** Every ninth packet of the picture comes so much later, behind sound and pictures that follow it. */
+const withLate = (packets: readonly ClipPacket[], lateMs: number): ClipPacket[] => {
+  let pictures = 0;
+  const delayed = packets.map((packet) => {
+    if (packet.track === 'video') pictures += 1;
+    return packet.track === 'video' && pictures % 9 === 0 ? { ...packet, atMs: packet.atMs + lateMs } : packet;
+  });
+  return delayed.sort((a, b) => a.atMs - b.atMs);
+};
+
 /** The stretches of a clip, each a publication of its own. */
-export const programmeOf = (clip: MediaClip, stretches: readonly Stretch[]): Programme => {
-  const packets = clipPackets(clip);
+export const programmeOf = (clip: MediaClip, stretches: readonly Stretch[], lateMs = 0): Programme => {
+  const packets = lateMs === 0 ? clipPackets(clip) : withLate(clipPackets(clip), lateMs);
   const keyTimes = new Set(clip.frames.flatMap(({ key }, index) => (key ? [(index * 1000) / clip.fps] : [])));
   const acts: Act[] = [];
   const keyOrdinals: number[] = [];
