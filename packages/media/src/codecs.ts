@@ -22,7 +22,7 @@ import { decodeVp9Configuration, vp9CodecString, vpcCBytes } from './vp9-configu
 /** A track of a stream is one of these; a recording has at most one of each. */
 export type TrackKind = 'video' | 'audio';
 
-/** One track as its publisher announced it: codec name upper case, clock in Hz, wire payload type and SSRC. */
+/** One track as its publisher announced it: codec name upper case, clock in Hz, wire payload type and SSRC (0: not known yet). */
 export type PublishedTrack = {
   kind: TrackKind;
   codec: string;

@@ -26,6 +26,8 @@ export type DriftingSource = {
   soundDelayMs?: number;
   /** Sender reports begin at this true time; their times are off by at most so much, and by what `wrongMs` says. */
   reports: { fromMs: number; errorMs: number; wrongMs?: (track: 'video' | 'audio', trueMs: number) => number } | null;
+  /** Its SSRCs are not announced. */
+  isUnnamed?: boolean;
   seed: number;
 };
 
@@ -94,7 +96,9 @@ export function* packetsOf(source: DriftingSource, frames: readonly Frame[]): Ge
   let sound = 0;
   let ordinal = 100;
   let tickMs = 0;
-  yield { kind: 'publication', publication: publicationOf(['video', 'audio']) };
+  const { tracks, ...publication } = publicationOf(['video', 'audio']);
+  const known = source.isUnnamed === true ? tracks.map((track) => ({ ...track, ssrc: 0 })) : tracks;
+  yield { kind: 'publication', publication: { ...publication, tracks: known } };
   for (let trueMs = 0; trueMs < source.seconds * 1000; trueMs += 100) {
     for (; (frame * 1000) / fps < trueMs + 100; frame++) sendFrame(frame);
     for (; sound * soundMs < trueMs + 100; sound++) sendSound(sound);

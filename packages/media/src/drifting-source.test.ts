@@ -49,6 +49,13 @@ describe('the beep is at most 20 ms from the flash', () => {
     expect(offsetsOf(source, recordSource(source, frames))[5]).toBeGreaterThan(150);
   });
 
+  test('also of a source whose SSRCs are known by its packets alone', () => {
+    expectInStep(
+      { seconds: 60, ppm: drift, jitterMs: 15, soundDelayMs: 200, reports: late, isUnnamed: true, seed: 8 },
+      20,
+    );
+  });
+
   test('and no restart of the recorder is to be seen, while the sound is being steered', () => {
     const source = { seconds: 60, ppm: drift, jitterMs: 15, soundDelayMs: 200, reports: late, seed: 7 };
     expectInStep(source, 20, 1300);

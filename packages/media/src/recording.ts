@@ -154,7 +154,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
 
   const takeReport = (lane: Lane, bytes: Uint8Array): void => {
     for (const packet of parseRtcp(bytes) ?? []) {
-      if (packet.kind !== 'sender-report' || packet.ssrc !== lane.published.ssrc) continue;
+      if (packet.kind !== 'sender-report' || packet.ssrc !== lane.receiver.ssrc()) continue;
       lane.timeline.senderReport(packet.rtpTimestamp, ntpToUnixMs(packet.ntpSeconds, packet.ntpFraction));
     }
   };

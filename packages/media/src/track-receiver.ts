@@ -12,6 +12,8 @@ export type TrackReceiver = {
   flush: () => readonly AccessUnit[];
   /** The first sequence number not given out yet (null before the first packet), and the lowest ordinal held. */
   inHand: () => { nextSequence: number | null; firstOrdinal: number | null };
+  /** The source of its newest packet, or the one announced; null while neither is known. */
+  ssrc: () => number | null;
   counters: () => ReorderCounters & { malformed: number; droppedUnits: number };
 };
 
@@ -32,7 +34,7 @@ export const trackReceiver = (
   const depacketizer = codec.depacketizer(track, resumed);
   const window = reorderWindow(limits, resumed === null ? null : resumed.sequence + 1);
   let unwrap = sequenceUnwrapper(resumed?.sequence);
-  let ssrc = track.ssrc;
+  let ssrc = track.ssrc === 0 ? null : track.ssrc;
   let newClock = false;
   let highest = resumed?.sequence ?? null;
   let collecting: { firstOrdinal: number; sinceMs: number } | null = null;
@@ -70,6 +72,7 @@ export const trackReceiver = (
   return {
     receive: (rtp, ordinal, arrivalMs) => {
       let before = none;
+      ssrc ??= rtp.ssrc;
       if (rtp.ssrc !== ssrc) {
         before = flush();
         ssrc = rtp.ssrc;
@@ -95,6 +98,7 @@ export const trackReceiver = (
         firstOrdinal: ordinals.length === 0 ? null : Math.min(...ordinals),
       };
     },
+    ssrc: () => ssrc,
     counters: () => ({ ...window.counters(), ...depacketizer.counters() }),
   };
 };
