@@ -125,6 +125,11 @@ export const createRecordings = (deps: RecordingsDeps) => {
       const { recording_id } = state.recording;
       const until = { epoch: stream.media.epoch, ordinal: stream.media.nextOrdinal };
       const answer = await recorder.ask({ kind: 'stop', stream: name, recording_id, until }, RECORDER_ANSWER_MS);
+      // A rotation crossed the stop on its way: the recording that took the place of this one is meant.
+      if (answer?.kind === 'not_recording' && stream.recording.kind === 'recording' && stream.recording !== state) {
+        stream.isHeld = wasHeld;
+        return this.stop(name);
+      }
       if (answer?.kind !== 'stopped' && answer?.kind !== 'not_recording') {
         stream.isHeld = wasHeld;
         throw recorderAbsent(`the recorder did not confirm within ${RECORDER_ANSWER_MS} ms: nothing was changed`);

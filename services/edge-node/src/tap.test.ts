@@ -180,6 +180,25 @@ describe('start and stop by the API', () => {
     await expect(tap.core.recordings.stop('cam-1')).rejects.toMatchObject({ code: 'not_recording', status: 404 });
   });
 
+  test('a stop that crosses a rotation ends the recording that took the place of the one it names', async () => {
+    await using tap = await openTestTap();
+    const next = { recording_id: 'next-1', record: 9, record_dir: 'cam-1/9', start_ms: 9_000 };
+    const recorder = await attachRecorder(tap.tap.port, {
+      answer: (command) => {
+        if (command.kind !== 'stop' || command.recording_id === next.recording_id) return recorder.accept(command);
+        recorder.control.send({ kind: 'rotated', stream: 'cam-1', recording: next });
+        return { kind: 'not_recording', id: command.id };
+      },
+    });
+    tap.publish('cam-1');
+    await recording(tap, 'cam-1');
+    expect(await tap.core.recordings.stop('cam-1')).toMatchObject({ recording_id: 'next-1' });
+    expect(stateOf(tap, 'cam-1')?.kind).toBe('idle');
+    tap.pass(60_000);
+    tap.core.tick();
+    expect(stateOf(tap, 'cam-1')?.kind).toBe('idle');
+  });
+
   test('packets are kept for replay until the stopped recorder has gone, and no longer', async () => {
     await using tap = await openTestTap(manual);
     await attachRecorder(tap.tap.port);
