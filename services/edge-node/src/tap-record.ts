@@ -31,11 +31,19 @@ export const replayStart = (ring: Ring, hello: RecordHello, epoch: string): Curs
   ring.cursorAt(hello.epoch === epoch ? hello.from_ordinal : null);
 
 /** Makes a record connection's two halves: `handlers` for its connection, `start` once that is there. */
-export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, deps: RecordDeps) => {
+export const createRecordFeed = (
+  stream: Pick<Stream, 'media' | 'keyFrames'>,
+  ring: Ring,
+  cursor: Cursor,
+  deps: RecordDeps,
+) => {
   let connection: TapConnection | null = null;
   let reading: Disposable | null = null;
+  /** The recorder has not taken all of what it was sent: what is left follows as soon as it has. */
+  let isBehind = false;
 
   const send = (to: TapConnection) => {
+    isBehind = false;
     while (to.queuedBytes < MOST_QUEUED_BYTES) {
       const item = ring.take(cursor, MOST_TAKEN_BYTES);
       if (item === null) return;
@@ -45,6 +53,7 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
         to.send({ kind: 'hole', ...item });
       }
     }
+    isBehind = true;
   };
   const pump = () => {
     const to = connection;
@@ -68,7 +77,9 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
         if (connection !== null && connection.queuedBytes < MOST_QUEUED_BYTES) connection.send({ kind: 'heard' });
       }
     },
-    drained: wake,
+    drained: () => {
+      if (isBehind) pump();
+    },
     closed() {
       deps.gathering.never(pump);
       reading?.[Symbol.dispose]();
@@ -85,8 +96,10 @@ export const createRecordFeed = (stream: Stream, ring: Ring, cursor: Cursor, dep
     },
     /** Ends the connection; a recorder whose claim is another's now is told so, one that was silent may come again. */
     end(reason: 'silent' | 'superseded', generation: number) {
-      if (reason === 'superseded') connection?.send({ kind: 'superseded', generation });
-      connection?.end();
+      const ending = connection;
+      connection = null;
+      if (reason === 'superseded') ending?.send({ kind: 'superseded', generation });
+      ending?.end();
     },
   };
 };
