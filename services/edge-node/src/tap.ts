@@ -170,9 +170,9 @@ export const openTap = async (deps: TapDeps) => {
     tick(): void {
       for (const one of controls) one.tick();
     },
-    [Symbol.asyncDispose]: () => {
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]();
       gathering[Symbol.dispose]();
-      return server[Symbol.asyncDispose]();
     },
   };
 };
