@@ -12,6 +12,8 @@ type Attempt = { sent: number; isFull: boolean };
 const mostMessages = 1024;
 const mostWaitingBytes = 4 * 1024 * 1024;
 const retryMs = 2;
+/** Smaller memory may lie where the garbage collector moves it. */
+const leastFixedBytes = 128;
 const dontWait = 0x40;
 const errno = { EINTR: 4, EAGAIN: 11, ENOBUFS: 105 };
 
@@ -61,7 +63,7 @@ export const createNativeSender = (native: Native, fd: number, addresses: KnownA
         stats.dropped += batch.count - index;
         break;
       }
-      const bytes = Buffer.allocUnsafeSlow(length);
+      const bytes = Buffer.allocUnsafeSlow(Math.max(length, leastFixedBytes));
       batch.bytes.copy(bytes, 0, start, start + length);
       waiting.push({ bytes, length, destination: batch.destinations[index] as Destination });
       waitingBytes += length;

@@ -35,7 +35,7 @@ export const openNativeSocket = (native: Native, listen: UdpListen, now: () => n
   const { fd, port } = bindSocket(native, listen);
   const addresses = createKnownAddresses();
   const sender = createNativeSender(native, fd, addresses);
-  const drain = createReader(native, fd, addresses);
+  const drain = createReader(native, fd, addresses, () => isClosed);
   const counts = { errors: 0 };
   let handler: DatagramHandler = () => {};
   let mostWaitMs: number | null = null;
@@ -77,8 +77,8 @@ export const openNativeSocket = (native: Native, listen: UdpListen, now: () => n
   };
 };
 
-/** Reads all that has come, up to a bound; returns how many datagrams that were. */
-const createReader = (native: Native, fd: number, addresses: KnownAddresses) => {
+/** Reads all that has come, up to a bound; returns how many datagrams that were. A closed descriptor may be another's. */
+const createReader = (native: Native, fd: number, addresses: KnownAddresses, isClosed: () => boolean) => {
   const vector = createMessageVector(native, slots);
   const memory = native.allocate(slots * slotBytes);
   const prepare = (slot: number) => vector.setName(slot, socketAddressBytes);
@@ -109,7 +109,7 @@ const createReader = (native: Native, fd: number, addresses: KnownAddresses) => 
     for (let round = 0; round < mostRounds; round++) {
       const read = readOnce(handler, nowMs, counts);
       total += read;
-      if (read < slots) break;
+      if (read < slots || isClosed()) break;
     }
     return total;
   };

@@ -219,6 +219,33 @@ describe.skipIf(native === null)('the socket', () => {
     expect(() => open('localhost')).toThrow(expect.objectContaining({ code: 'ENOTFOUND' }));
   });
 
+  test('one that is closed by what it read reads no more: its descriptor may be another’s', async () => {
+    const real = loadNative() as Native;
+    let isClosed = false;
+    let readsBehind = 0;
+    const recvmmsg = (...args: Parameters<Native['recvmmsg']>): number => {
+      if (isClosed) readsBehind++;
+      return real.recvmmsg(...args);
+    };
+    const close = (fd: number): number => {
+      isClosed = true;
+      return real.close(fd);
+    };
+    const watched: Native = {
+      ...real,
+      recvmmsg: Object.assign(recvmmsg, { pointer: 0n }),
+      close: Object.assign(close, { pointer: 0n }),
+    };
+    const socket = openNativeSocket(watched, { address: '127.0.0.1', port: 0 }, () => performance.now());
+    const peer = await openPlain('127.0.0.1');
+    // More than one reading brings.
+    for (let count = 0; count < 200; count++) await sendFrom(peer, Buffer.of(count), socket.port, '127.0.0.1');
+    socket.receive(() => void socket[Symbol.asyncDispose]());
+    socket.expect(1);
+    await vi.waitFor(() => expect(isClosed).toBe(true));
+    expect(readsBehind).toBe(0);
+  });
+
   test('while nobody is expected nothing is read, and a closed one sends nothing', async () => {
     const socket = open();
     const received = listenTo(socket);

@@ -4,9 +4,9 @@ import type * as Ffi from 'node:ffi';
  * The functions of the C library and of Node's own OpenSSL that the media path calls directly, where the platform has
  * them: many datagrams for one system call, and AES-GCM with a context that is kept.
  *
- * A mistake here ends the process without a word. So all of it is in three files (this one, `native-aead.ts`,
- * `native-udp-socket.ts`), and each holds what its pointers point into: a library that is collected takes its functions
- * with it, memory of which only the address is kept is freed.
+ * A mistake here ends the process without a word. So all of it is in five files (this one, `message-vector.ts`,
+ * `native-aead.ts`, `native-udp-sender.ts`, `native-udp-socket.ts`), and each holds what its pointers point into: a
+ * library that is collected takes its functions with it, memory of which only the address is kept is freed.
  */
 export type Native = ReturnType<typeof bind>;
 
@@ -70,7 +70,7 @@ const bind = (ffi: typeof Ffi) => {
       const buffer = Buffer.allocUnsafeSlow(bytes).fill(0);
       return { bytes: buffer, address: ffi.getRawPointer(buffer) };
     },
-    /** The address of memory that the caller holds; for large buffers only, small ones move. */
+    /** The address of memory that the caller holds; of 65 bytes or more, for smaller buffers may lie in the heap, and move. */
     addressOf: (buffer: Buffer): bigint => ffi.getRawPointer(buffer),
   };
 };
