@@ -55,7 +55,7 @@ test('a gap stands for what nobody else has, and for nothing else', () => {
   ]);
 });
 
-test('it tells what went and whether it is lost', () => {
+test('it tells what went, and the gap of what is lost', () => {
   using t = filledSpool();
   const stored = { recordingId: t.id, stream: 'cam-1', recordDir: 'cam-1/1762842203', durationMs: 4000 };
   expect(t.spool.evictOldest('indexed')).toEqual({
@@ -63,10 +63,11 @@ test('it tells what went and whether it is lost', () => {
     number: 5,
     startMs: 1_762_842_219_000,
     bytes: 10_000,
-    lost: false,
+    gap: null,
   });
   evictAll(t, 'stored');
-  expect(t.spool.evictOldest('unsent')).toMatchObject({ number: 1, bytes: 2000, lost: true });
+  expect(t.spool.evictOldest('unsent')).toMatchObject({ number: 1, bytes: 2000, gap: 'refused' });
+  expect(t.spool.evictOldest('unsent')).toMatchObject({ number: 4, gap: 'evicted' });
 });
 
 test('what is being uploaded does not go, and afterwards no lease is left', () => {
@@ -76,6 +77,23 @@ test('what is being uploaded does not go, and afterwards no lease is left', () =
   t.ledger.release({ kind: 'segment', recordingId: t.id, number: 2 }, 'uploader');
   expect(evictAll(t, 'stored')).toEqual([2]);
   expect(t.ledger.lease({ kind: 'segment', recordingId: t.id, number: 5 }, 'anybody', t.clock.ms + 1)).toBe(true);
+});
+
+test('what the bucket turns out not to have, or to have, after it was chosen does not go for the wrong reason', () => {
+  using t = filledSpool();
+  const meanwhile = (change: () => void) => {
+    let asked = 0;
+    t.clock.asked = () => {
+      asked += 1;
+      if (asked === 2) change();
+    };
+  };
+  meanwhile(() => t.ledger.markMissing({ kind: 'segment', recordingId: t.id, number: 2 }));
+  expect(t.spool.evictOldest('stored')).toBeNull();
+  meanwhile(() => t.ledger.markSegmentStored(t.id, 1));
+  expect(t.spool.evictOldest('unsent')).toBeNull();
+  expect([existsSync(fileOf(t.dir, 1)), existsSync(fileOf(t.dir, 2))]).toEqual([true, true]);
+  expect(t.ledger.lease({ kind: 'segment', recordingId: t.id, number: 2 }, 'uploader', t.clock.ms + 1)).toBe(true);
 });
 
 test('files that a crash left behind the row of an evicted segment are removed at the next start', () => {

@@ -7,7 +7,7 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeKey, type TrackKind } from '@weir/contracts';
+import { encodeKey, type GapCause, type TrackKind } from '@weir/contracts';
 import { INDEXED } from './index-cursor.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows } from './ledger-rows.ts';
@@ -17,7 +17,7 @@ import type { UploadLedger } from './upload-ledger.ts';
 /** What may go: what the index holds; what the bucket holds; what would be lost. Each allows those before it too. */
 export type EvictionScope = 'indexed' | 'stored' | 'unsent';
 
-/** A segment that was evicted; `lost` when nobody else has it: its gap stands. */
+/** A segment that was evicted; `gap` is the cause of the gap that stands when nobody else has it, else null. */
 export type Evicted = {
   recordingId: string;
   stream: string;
@@ -26,7 +26,7 @@ export type Evicted = {
   startMs: number;
   durationMs: number;
   bytes: number;
-  lost: boolean;
+  gap: Extract<GapCause, 'evicted' | 'refused'> | null;
 };
 
 /** Makes room on the disk. */
@@ -53,7 +53,10 @@ type Candidate = {
 };
 
 const conditions: Record<EvictionScope, string> = {
-  indexed: `s.remote = 'stored' and ${INDEXED}`,
+  // The first comparison says no more than INDEXED does, but from the index alone: with an index that is far behind, all
+  // that is stored is looked at once a second.
+  indexed: `s.remote = 'stored' and s.stored_stamp <= (select cursor from index_cursor order by told desc limit 1)
+    and ${INDEXED}`,
   stored: `s.remote = 'stored'`,
   unsent: `s.remote <> 'stored'`,
 };
@@ -63,9 +66,22 @@ const order: readonly EvictionScope[] = ['indexed', 'stored', 'unsent'];
 export const evictionOrder = (scope: EvictionScope): readonly EvictionScope[] =>
   order.slice(0, order.indexOf(scope) + 1);
 
+const gapOf = { none: 'evicted', refused: 'refused', stored: null } as const;
+
+const evictedOf = (row: Candidate): Evicted => ({
+  recordingId: row.recording_id,
+  stream: row.stream,
+  recordDir: row.record_dir,
+  number: row.number,
+  startMs: row.start_ms,
+  durationMs: row.duration_ms,
+  bytes: row.bytes,
+  gap: gapOf[row.remote],
+});
+
 /** Prepares the eviction of segments of the spool at `root`. */
 export const evictor = (
-  { db, now }: LedgerDatabase,
+  { db, now, transaction }: LedgerDatabase,
   rows: LedgerRows,
   root: string,
   { lease, release }: Pick<UploadLedger, 'lease' | 'release'>,
@@ -83,28 +99,31 @@ export const evictor = (
     join recordings r using (recording_id) where l.holder = ? and s.local = 'gone'`);
   const forget = db.prepare('delete from leases where holder = ?');
 
-  const evict = (row: Candidate): Evicted | null => {
-    const item = { kind: 'segment', recordingId: row.recording_id, number: row.number } as const;
-    if (!lease(item, HOLDER, now() + LEASE_MS)) return null;
-    const isGone = removeSegment(item.recordingId, item.number, HOLDER, 'disk_full');
-    release(item, HOLDER);
-    if (!isGone) return null;
-    return {
-      recordingId: row.recording_id,
-      stream: row.stream,
-      recordDir: row.record_dir,
-      number: row.number,
-      startMs: row.start_ms,
-      durationMs: row.duration_ms,
-      bytes: row.bytes,
-      lost: row.remote !== 'stored',
-    };
+  const still = (kind: EvictionScope) =>
+    db.prepare(`select s.remote from segments s where s.recording_id = ? and s.number = ? and ${conditions[kind]}`);
+  const checks = { indexed: still('indexed'), stored: still('stored'), unsent: still('unsent') };
+
+  /** Takes the lease, if what the bucket has of it has not changed since it was chosen; whoever changes it has none. */
+  const take = (kind: EvictionScope, item: { kind: 'segment'; recordingId: string; number: number }) => {
+    const untilMs = now() + LEASE_MS;
+    return transaction((): Candidate['remote'] | null => {
+      if (!lease(item, HOLDER, untilMs)) return null;
+      const row = checks[kind].get(item.recordingId, item.number) as Pick<Candidate, 'remote'> | undefined;
+      if (row === undefined) release(item, HOLDER);
+      return row?.remote ?? null;
+    });
   };
 
   return {
     evictOldest: (kind) => {
       const row = candidates[kind].get(Math.floor(now())) as Candidate | undefined;
-      return row === undefined ? null : evict(row);
+      if (row === undefined) return null;
+      const item = { kind: 'segment', recordingId: row.recording_id, number: row.number } as const;
+      const remote = take(kind, item);
+      if (remote === null) return null;
+      const isGone = removeSegment(row.recording_id, row.number, HOLDER, 'disk_full');
+      release(item, HOLDER);
+      return isGone ? evictedOf({ ...row, remote }) : null;
     },
     finishEviction: () => {
       const left = unfinished.all(HOLDER) as { seq: number; recording_id: string; number: number; dir: string }[];

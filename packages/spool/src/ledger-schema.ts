@@ -169,6 +169,7 @@ export const LEDGER_INDEXES = `
   -- What is asked of every recording whose manifest is due, however many segments of it wait.
   create index if not exists segments_stored_of on segments (recording_id) where remote = 'stored';
   -- What may be evicted, oldest first, however many segments have gone before or may not go.
-  create index if not exists segments_evictable on segments (seq) where local = 'present' and remote = 'stored';
+  create index if not exists segments_evictable on segments (seq, stored_stamp)
+    where local = 'present' and remote = 'stored';
   create index if not exists segments_losable on segments (seq) where local = 'present' and remote <> 'stored';
 `;

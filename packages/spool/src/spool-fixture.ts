@@ -4,19 +4,23 @@ import { join } from 'node:path';
 import type { ClosedSegment, NewInit } from './recording-ledger.ts';
 import { type Ledger, openLedger, openSpool, type Spool } from './spool.ts';
 
-/** A clock that a test sets. */
-export type TestClock = { ms: number };
+/** A clock that a test sets; `asked` is called whenever the recorder's side asks for the time. */
+export type TestClock = { ms: number; asked?: () => void };
 
 /** A spool in a directory of its own with a ledger opened beside it; ids count up, time stands still. */
 export const openTestSpool = (): Disposable & { dir: string; clock: TestClock; spool: Spool; ledger: Ledger } => {
   const dir = mkdtempSync(join(tmpdir(), 'weir-spool-'));
-  const clock = { ms: 1_762_842_203_000 };
+  const clock: TestClock = { ms: 1_762_842_203_000 };
   let ids = 0;
   const newId = () => {
     ids += 1;
     return String(ids).padStart(16, '0');
   };
-  const spool = openSpool(dir, { now: () => clock.ms, newId });
+  const now = () => {
+    clock.asked?.();
+    return clock.ms;
+  };
+  const spool = openSpool(dir, { now, newId });
   const ledger = openLedger(dir, { now: () => clock.ms, newId });
   return {
     dir,

@@ -23,13 +23,13 @@ const MOST_AT_ONCE = 64;
 
 /** Opens the making of room. Every call says in one line what it did. */
 export const diskRoom = ({ spool, scope, counts, tell, log }: DiskRoomDeps): DiskRoom => {
-  const note = ({ stream, recordingId, recordDir, startMs, durationMs, bytes, lost }: Evicted): void => {
+  const note = ({ stream, recordingId, recordDir, startMs, durationMs, bytes, gap: cause }: Evicted): void => {
     counts.evictions += 1;
     counts.evictedBytes += bytes;
-    if (!lost) return;
+    if (cause === null) return;
     counts.evictionsLost += 1;
     counts.gaps += 1;
-    const gap = { cause: 'evicted', from_ms: startMs, to_ms: startMs + durationMs } as const;
+    const gap = { cause, from_ms: startMs, to_ms: startMs + durationMs } as const;
     tell({ kind: 'gap', stream, recording_id: recordingId, record_dir: recordDir, ...gap });
   };
   /** Evicts as much of one kind as is wanted and there is. */
@@ -53,7 +53,7 @@ export const diskRoom = ({ spool, scope, counts, tell, log }: DiskRoomDeps): Dis
         log.error({ err }, 'no room could be made on the disk');
       }
       if (evicted.length > 0) {
-        const lost = evicted.filter((one) => one.lost).length;
+        const lost = evicted.filter(({ gap }) => gap !== null).length;
         log[lost > 0 ? 'error' : 'warn']({ segments: evicted.length, bytes: freed(), lost }, 'evicted to make room');
       }
       return freed();
