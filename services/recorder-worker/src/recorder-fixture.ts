@@ -4,8 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeObjectName, type RecordingRow, type TrackKind, weirConfig } from '@weir/contracts';
 import { openScope, Stop, type StopKind, silentLog } from '@weir/runtime';
-import { listRecordingFiles, openLedger } from '@weir/spool';
+import { listRecordingFiles, openLedger, type Spool } from '@weir/spool';
 import { type ClipPacket, clipTracks, requireProgram, type TapPublisher, type TapServer } from '@weir/testkit';
+import { manifestFile } from './manifest-file.ts';
+import { recorderCounts } from './recorder-metrics.ts';
+import type { RunDeps } from './recording-run.ts';
+import { systemDisk } from './segment-file.ts';
 import { openRecorder, type Recorder, type RecorderOptions } from './service.ts';
 
 export const TOKEN = 'tap-token';
@@ -49,6 +53,32 @@ export const startRecorder = async (
     },
   };
 };
+
+/** What a recording runs on in a test: this machine's disk and clock, no manifest, and a node that nobody is. */
+export const runDeps = (spool: Spool, more: Partial<RunDeps> = {}): RunDeps => ({
+  spool,
+  disk: systemDisk,
+  address: '127.0.0.1:1',
+  token: TOKEN,
+  processId: 'p',
+  settings: { segmentMs: 2000, reconnectMs: 60_000, maxRecordingMs: 0, maxQueuedBytes: 1e6, diskRetryMs: 1000 },
+  counts: recorderCounts(),
+  synced: () => undefined,
+  tell: () => undefined,
+  now: Date.now,
+  monotonicMs: () => performance.now(),
+  log: silentLog(),
+  room: async () => undefined,
+  full: () => undefined,
+  manifest: (_, path) =>
+    manifestFile(
+      path,
+      () => null,
+      () => performance.now(),
+      () => undefined,
+    ),
+  ...more,
+});
 
 /** Publishes a clip's packets on `cam-1`; arrival times are those of the clip from `startMs`. */
 export const publishClip = (tap: TapServer, startMs: number, stream = 'cam-1') => {

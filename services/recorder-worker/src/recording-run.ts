@@ -40,7 +40,7 @@ export type RecordingRun = {
   suspend(): Promise<void>;
   /** The disk is full: writes what there is and waits for room. */
   pause(): void;
-  /** Seconds since media became durable. */
+  /** Seconds since media became durable, or since it was taken up; they grow while the disk is waited for. */
   secondsSinceDurable(): number;
   tally(): RecordingTally;
 };
@@ -72,6 +72,7 @@ export const runRecording = (
   let session: RecordingSession | null = null;
   let absence = firstAbsence;
   let beginAt: RingPlace | null = null;
+  let durableAtMs = deps.monotonicMs();
   let lastTries = LAST_TRIES;
 
   const manifestOf = (id: string): ManifestFile => deps.manifest(id, join(spool.dir, spool.recording(id)?.dir ?? ''));
@@ -153,15 +154,16 @@ export const runRecording = (
     if (recovered.recording.lastNumber > 0) manifest.changed();
     session = openRecordingSession(
       { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed(), tally },
-      { recovered, beginAt, absence, settled },
+      { recovered, beginAt, absence, settled, durableAtMs },
     );
     applyWish();
     const end = await session.done;
+    durableAtMs = session.durableAtMs();
     session = null;
     return end;
   };
 
-  const secondsSinceDurable = () => (session === null ? 0 : (deps.monotonicMs() - session.durableAtMs()) / 1000);
+  const secondsSinceDurable = () => (deps.monotonicMs() - (session?.durableAtMs() ?? durableAtMs)) / 1000;
   const tally = () => tallyOf(deps.counts, disk.openFiles(), secondsSinceDurable());
 
   const applyWish = () => {

@@ -32,6 +32,8 @@ export type SessionStart = {
   /** Where a recording without media begins in the ring; null: at the oldest. */
   beginAt: RingPlace | null;
   absence: Absence | null;
+  /** When media of the recording last became durable, in monotonic milliseconds. */
+  durableAtMs: number;
   /** Told when the media go on. */
   settled(): void;
 };
@@ -93,7 +95,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
   const beginAt = start.beginAt ?? placeOf(recovered.recording.handedOver);
   const feed = ringFeed(resumedAt ?? beginAt, deps.monotonicMs());
   const carryCounters = counterCarrier(core, counts);
-  let durableAtMs = deps.monotonicMs();
+  let { durableAtMs } = start;
   let isFirstWelcome = true;
   let ending: { cause: EndCause; until: RingPlace; latestMs: number } | null = null;
   let isOver = false;
