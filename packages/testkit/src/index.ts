@@ -23,4 +23,4 @@ export type { S3Fault, S3FaultRule, S3Faults } from './s3-server-faults.ts';
 export { openShaka, type Shaka, type ShakaState } from './shaka.ts';
 export { connectTap, type TapClient } from './tap-client.ts';
 export { startTapServer, type TapPublisher, type TapServer } from './tap-server.ts';
-export { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts';
+export { memoryDirectory, type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts';

@@ -1,28 +1,20 @@
 /** A recording of one stream on a simulated disk, for tests: time, publisher, node and disk are the test's. */
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { encodeObjectName, type TrackKind } from '@weir/contracts';
-import { decodeChainBox } from '@weir/media';
-import { silentLog } from '@weir/runtime';
-import { openLedger } from '@weir/spool';
 import {
   type ClipPacket,
   clipPackets,
   clipTracks,
   type MediaClip,
-  readMediaPackets,
+  makeClip,
   startTapServer,
   type TapPublisher,
   type TapServer,
 } from '@weir/testkit';
-import { manifestFile } from './manifest-file.ts';
+import { runDeps, TOKEN } from './recorder-fixture.ts';
 import { recorderCounts } from './recorder-metrics.ts';
 import { type RecordingRun, type RunDeps, runRecording } from './recording-run.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 
 export const START_MS = 1_762_842_203_000;
-const TOKEN = 'tap-token';
 const STREAM = 'cam-1';
 const FIRST_ORDINAL = 100;
 const NEVER_MS = 4_000;
@@ -35,7 +27,7 @@ type Act = { atMs: number } & (
 );
 
 /** A stretch of a clip, from and to in its own milliseconds, published at a time. */
-export type Stretch = { fromMs: number; toMs: number; atMs: number };
+type Stretch = { fromMs: number; toMs: number; atMs: number };
 
 /** What a publisher sends. */
 export type Programme = { acts: readonly Act[]; endMs: number; keyOrdinals: readonly number[]; nextOrdinal: number };
@@ -49,6 +41,16 @@ const withLate = (packets: readonly ClipPacket[], lateMs: number): ClipPacket[] 
   });
   return delayed.sort((a, b) => a.atMs - b.atMs);
 };
+
+/** The clip that is published. */
+export const makeTestClip = (): MediaClip => makeClip({ seconds: 7, fps: 10, size: '160x90' });
+
+/** Two publications of the clip with two seconds between them: a gap and a second period; a rotation comes as well. */
+export const testProgramme = (clip: MediaClip): Programme =>
+  programmeOf(clip, [
+    { fromMs: 0, toMs: 3000, atMs: 0 },
+    { fromMs: 3000, toMs: 8000, atMs: 5000 },
+  ]);
 
 /** The stretches of a clip, each a publication of its own. */
 export const programmeOf = (clip: MediaClip, stretches: readonly Stretch[], lateMs = 0): Programme => {
@@ -139,35 +141,14 @@ const startRun = (sim: SimulatedDisk, { tap, told }: Node): RunningRig | null =>
   const start = { stream: STREAM, nodeId: 'n', nodeAlias: 'a', baseDir: null, cause: 'auto' } as const;
   const counts = recorderCounts();
   let nowMs = 0;
-  const deps: RunDeps = {
-    spool,
+  const deps = runDeps(spool, {
     disk: sim.disk,
     address: `127.0.0.1:${tap.port}`,
-    token: TOKEN,
-    processId: 'p',
-    settings: {
-      segmentMs: 1000,
-      reconnectMs: 60_000,
-      maxRecordingMs: 5500,
-      maxQueuedBytes: 1e9,
-      diskRetryMs: 1,
-    },
+    settings: { segmentMs: 1000, reconnectMs: 60_000, maxRecordingMs: 5500, maxQueuedBytes: 1e9, diskRetryMs: 1 },
     counts,
-    synced: () => undefined,
-    tell: () => undefined,
     now: () => START_MS + nowMs,
     monotonicMs: () => nowMs,
-    log: silentLog(),
-    room: async () => undefined,
-    full: () => undefined,
-    manifest: (_, path) =>
-      manifestFile(
-        path,
-        () => null,
-        () => nowMs,
-        () => undefined,
-      ),
-  };
+  });
   const recordingId = order?.recording_id ?? spool.startRecording(start).recording_id;
   const absence = order === undefined ? null : ({ cause: 'recorder_restart', gapFromMs: null } as const);
   const run = runRecording(deps, STREAM, recordingId, absence);
@@ -240,102 +221,4 @@ export const recordRest = async (sim: SimulatedDisk, programme: Programme): Prom
   node.trim(sim.told);
   const rig = startRun(sim, node);
   if (rig !== null) await finishRun(rig, sim, node, programme.nextOrdinal);
-};
-
-/** Present files that a row of the ledger names and that are not there as it says. */
-export const rowFaults = (root: string): string[] => {
-  using ledger = openLedger(root);
-  const faults: string[] = [];
-  const check = (path: string, row: { bytes: number; sha256: string }): void => {
-    const bytes = existsSync(join(root, path)) ? readFileSync(join(root, path)) : null;
-    if (bytes === null) faults.push(`${path} is not there`);
-    else if (bytes.length !== row.bytes) faults.push(`${path} has ${bytes.length} bytes, its row says ${row.bytes}`);
-    else if (createHash('sha256').update(bytes).digest('hex') !== row.sha256) faults.push(`${path} has other bytes`);
-  };
-  for (const { recording_id } of recordingsOf(ledger)) {
-    const dir = ledger.recording(recording_id)?.dir ?? '';
-    for (const init of ledger.inits(recording_id)) check(join(dir, initName(init.track, init.period)), init);
-    for (const { number, tracks } of ledger.segments(recording_id)) {
-      for (const track of tracks) check(join(dir, segmentName(track.track, number)), track);
-    }
-  }
-  return faults;
-};
-
-type Ledger = ReturnType<typeof openLedger>;
-const recordingsOf = (ledger: Ledger) =>
-  ledger.rowsAfter(0, 1000).flatMap((row) => (row.kind === 'recording' ? [row] : []));
-const initName = (track: TrackKind, period: number) => encodeObjectName({ kind: 'init', track, period });
-const segmentName = (track: TrackKind, number: number) => encodeObjectName({ kind: 'segment', track, number });
-
-const digest = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('base64');
-
-/** What an independent reader finds of each frame of a clip's picture: its NAL units with their lengths. */
-const pictureOf = ({ frames }: MediaClip): string[] =>
-  frames.map(({ nals }) => {
-    const pieces = nals.filter((nal) => ![7, 8, 9, 12].includes((nal[0] ?? 0) & 0x1f));
-    const lengths = pieces.map(({ length }) => Buffer.from([length >>> 24, length >>> 16, length >>> 8, length]));
-    return digest(Buffer.concat(pieces.flatMap((piece, index) => [lengths[index] as Buffer, piece])));
-  });
-
-/** How what was recorded compares with what was sent. */
-const comparison = (found: readonly string[], sent: readonly string[]): string => {
-  const at = sent.findIndex((each, index) => found[index] !== each);
-  if (at < 0 && found.length === sent.length) return 'every one once';
-  const first = at < 0 ? sent.length : at;
-  return `${found.length} for ${sent.length}, number ${first} is ${sent.indexOf(found[first] ?? '')}`;
-};
-
-/** One track of a recording, period after period, each of them as one file. */
-const trackFiles = (root: string, ledger: Ledger, recordingId: string, track: TrackKind): Buffer[] => {
-  const dir = join(root, ledger.recording(recordingId)?.dir ?? '');
-  return ledger
-    .inits(recordingId)
-    .filter((init) => init.track === track)
-    .map(({ period }) => {
-      const segments = ledger
-        .segments(recordingId)
-        .filter((segment) => segment.period === period && segment.tracks.some((each) => each.track === track));
-      const names = [initName(track, period), ...segments.map(({ number }) => segmentName(track, number))];
-      return Buffer.concat(names.map((name) => readFileSync(join(dir, name))));
-    });
-};
-
-/** Links of the chain that name another file than the one before. */
-const chainFaults = (root: string, ledger: Ledger, recordingId: string): string[] => {
-  const dir = join(root, ledger.recording(recordingId)?.dir ?? '');
-  const before = new Map<TrackKind, { number: number; sha256: string }>();
-  return ledger.segments(recordingId).flatMap(({ number, tracks }) =>
-    tracks.flatMap(({ track, sha256 }) => {
-      const chain = decodeChainBox(readFileSync(join(dir, segmentName(track, number))))?.chain;
-      const expected = before.get(track) ?? null;
-      before.set(track, { number, sha256 });
-      const isLinked = chain?.number === number && JSON.stringify(chain.previous) === JSON.stringify(expected);
-      return isLinked ? [] : [`${segmentName(track, number)} follows ${JSON.stringify(chain?.previous)}`];
-    }),
-  );
-};
-
-/** What is wrong with the recordings of a spool that is closed, and the causes of its gaps. */
-export const examine = async (root: string, clip: MediaClip) => {
-  const faults = rowFaults(root);
-  using ledger = openLedger(root);
-  const recordings = recordingsOf(ledger).sort((a, b) => a.record - b.record);
-  const found = { video: [] as string[], audio: [] as string[] };
-  for (const { recording_id } of recordings) {
-    faults.push(...chainFaults(root, ledger, recording_id));
-    for (const track of ['video', 'audio'] as const) {
-      for (const file of trackFiles(root, ledger, recording_id, track)) {
-        found[track].push(...(await readMediaPackets(file)).map(({ data }) => digest(data)));
-      }
-    }
-  }
-  const gaps = recordings.flatMap(({ recording_id }) => ledger.gaps(recording_id));
-  return {
-    faults,
-    ended: recordings.every(({ status }) => status === 'ended'),
-    video: comparison(found.video, pictureOf(clip)),
-    audio: comparison(found.audio, clip.sound.map(digest)),
-    gaps: gaps.filter(({ withdrawn }) => !withdrawn).map(({ cause }) => cause),
-  };
 };
