@@ -17,7 +17,7 @@ import * as tap from '../packages/contracts/src/tap-messages.ts';
 import { decodeTopic, encodeTopic, unescapeName } from '../packages/contracts/src/topics.ts';
 import { splitAnnexB } from '../packages/media/src/annex-b.ts';
 import { av1Depacketizer } from '../packages/media/src/av1.ts';
-import { decodeLeb128, decodeObu, splitObus } from '../packages/media/src/av1-obu.ts';
+import { decodeLeb128, decodeObu, decodeObuHeader, splitObus } from '../packages/media/src/av1-obu.ts';
 import { av1CodecString, decodeAv1C, parseAv1Sequence } from '../packages/media/src/av1-sequence.ts';
 import { decodeBase64 } from '../packages/media/src/base64.ts';
 import { readBoxes } from '../packages/media/src/box-reader.ts';
@@ -302,11 +302,11 @@ const codecParsers: Parser[] = [
   },
   {
     name: 'av1-obus',
-    covers: media('av1-obu', 'decodeLeb128', 'decodeObu', 'splitObus'),
+    covers: media('av1-obu', 'decodeLeb128', 'decodeObu', 'decodeObuHeader', 'splitObus'),
     inputs: av1TemporalUnit,
     worst: worst.av1Obus,
     outputPerByte: 8,
-    read: (bytes) => [splitObus(bytes), decodeObu(bytes), decodeLeb128(bytes, 0)],
+    read: (bytes) => [splitObus(bytes), decodeObu(bytes), decodeObuHeader(bytes), decodeLeb128(bytes, 0)],
   },
   {
     name: 'av1-sequence',

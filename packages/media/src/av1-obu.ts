@@ -69,18 +69,26 @@ export const splitObus = (bytes: Uint8Array): Obu[] | null => {
   return obus;
 };
 
-const readObu = (bytes: Uint8Array, start: number): { obu: Obu; end: number } | null => {
+/** The header of an OBU, `end` behind its size field; `size` is that of the payload, null where the field is not there. */
+export type ObuHeader = Pick<Obu, 'type' | 'spatial' | 'header'> & { size: number | null; end: number };
+
+/** Reads the header of the OBU at `start`, whatever of the OBU follows; null when it is not valid or cut short. */
+export const decodeObuHeader = (bytes: Uint8Array, start = 0): ObuHeader | null => {
   const first = bytes[start];
   if (first === undefined || first > 0x7f) return null;
-  const headerBytes = (first & hasExtensionBit) === 0 ? 1 : 2;
-  const spatial = headerBytes === 1 ? 0 : ((bytes[start + 1] ?? 0) >> 3) & 3;
-  const behind = start + headerBytes;
+  const behind = start + ((first & hasExtensionBit) === 0 ? 1 : 2);
   if (behind > bytes.length) return null;
   const size = (first & hasSizeBit) === 0 ? null : decodeLeb128(bytes, behind);
   if (size === null && (first & hasSizeBit) !== 0) return null;
-  const from = size?.end ?? behind;
-  const end = size === null ? bytes.length : from + size.value;
-  if (end > bytes.length) return null;
+  const spatial = behind === start + 1 ? 0 : ((bytes[start + 1] as number) >> 3) & 3;
   const header = concatBytes([u8(first & ~hasSizeBit), bytes.subarray(start + 1, behind)]);
-  return { obu: { type: (first >> 3) & 15, spatial, header, payload: bytes.subarray(from, end) }, end };
+  return { type: (first >> 3) & 15, spatial, header, size: size?.value ?? null, end: size?.end ?? behind };
+};
+
+const readObu = (bytes: Uint8Array, start: number): { obu: Obu; end: number } | null => {
+  const found = decodeObuHeader(bytes, start);
+  if (found === null) return null;
+  const { type, spatial, header, size, end: from } = found;
+  const end = size === null ? bytes.length : from + size;
+  return end > bytes.length ? null : { obu: { type, spatial, header, payload: bytes.subarray(from, end) }, end };
 };

@@ -1,7 +1,7 @@
 import type { Depacketizer } from './access-unit.ts';
-import { decodeLeb128, decodeObu, encodeObu, type Obu, obuType, sizedHeader } from './av1-obu.ts';
+import { decodeLeb128, decodeObu, decodeObuHeader, encodeObu, obuType, sizedHeader } from './av1-obu.ts';
 import { encodeAv1C } from './av1-sequence.ts';
-import { concatBytes, u8 } from './boxes.ts';
+import { concatBytes } from './boxes.ts';
 import { sameBytes } from './byte-equality.ts';
 import { type CollectedUnit, emptyUnit, mostPieces, mostUnitBytes, unitDepacketizer } from './unit-depacketizer.ts';
 
@@ -16,7 +16,7 @@ type Av1Unit = CollectedUnit & {
 };
 
 /** One element of a payload: `bytes` of an OBU, which began before or does not end here. */
-type Element = { bytes: Uint8Array; continues: boolean; unfinished: boolean };
+export type Av1Element = { bytes: Uint8Array; continues: boolean; unfinished: boolean };
 
 /** What a depacketizer knows before the first packet: its configuration record, and that it goes on without a hole. */
 export type Av1Start = { configuration?: Uint8Array | null; intact?: boolean };
@@ -49,22 +49,20 @@ export const av1Depacketizer = (start: Av1Start = {}): Depacketizer => {
 
 /** The first of a unit begins with a sequence header, a delimiter, or a frame of the lowest spatial layer. */
 const isFirst = (payload: Uint8Array): boolean => {
-  const first = elementsOf(payload)?.[0];
-  if (first === undefined || first.continues) return false;
-  const type = typeOf(first.bytes);
+  const first = av1Elements(payload)?.[0];
+  const obu = first === undefined || first.continues ? null : decodeObuHeader(first.bytes);
+  if (obu === null) return false;
+  const { type, spatial } = obu;
   if (type === obuType.sequenceHeader || type === obuType.temporalDelimiter) return true;
   const isFrame = type === obuType.frame || type === obuType.frameHeader || type === obuType.metadata;
-  return isFrame && spatialOf(first.bytes) === 0;
+  return isFrame && spatial === 0;
 };
 
-const typeOf = (bytes: Uint8Array): number => ((bytes[0] ?? 0) >> 3) & 15;
-const spatialOf = (bytes: Uint8Array): number => (((bytes[0] ?? 0) & 4) === 0 ? 0 : ((bytes[1] ?? 0) >> 3) & 3);
-
 /** The OBU elements behind the aggregation header Z, Y, W, N (RTP payload format for AV1 §4.4); null when it is not valid. */
-const elementsOf = (payload: Uint8Array): Element[] | null => {
+export const av1Elements = (payload: Uint8Array): Av1Element[] | null => {
   const header = payload[0] ?? 0;
   const count = (header >> 4) & 3;
-  const elements: Element[] = [];
+  const elements: Av1Element[] = [];
   for (let at = 1; at < payload.length; ) {
     const isLast = count > 0 && elements.length === count - 1;
     const length = isLast ? { value: payload.length - at, end: at } : decodeLeb128(payload, at);
@@ -82,10 +80,10 @@ const elementsOf = (payload: Uint8Array): Element[] | null => {
 
 const addPayload = (unit: Av1Unit, payload: Uint8Array): boolean => {
   if (unit.size > mostUnitBytes || unit.pieces.length > mostPieces) return false;
-  return elementsOf(payload)?.every((element) => addElement(unit, element)) ?? false;
+  return av1Elements(payload)?.every((element) => addElement(unit, element)) ?? false;
 };
 
-const addElement = (unit: Av1Unit, { bytes, continues, unfinished }: Element): boolean => {
+const addElement = (unit: Av1Unit, { bytes, continues, unfinished }: Av1Element): boolean => {
   if (continues !== (unit.fragment !== null)) return false;
   if (!unfinished && unit.fragment === null) return addObu(unit, [bytes], bytes.length);
   const fragment = unit.fragment ?? { pieces: [], size: 0 };
@@ -101,9 +99,9 @@ const addObu = (unit: Av1Unit, pieces: readonly Uint8Array[], size: number): boo
   const whole = pieces.length === 1 ? (pieces[0] as Uint8Array) : null;
   // Only the head is put together: the rest stays views of packets.
   const head = whole ?? concatBytes(pieces.slice(0, headBytes).map((piece) => piece.subarray(0, headBytes)));
-  const first = decodeHead(head, size);
-  if (first === null) return false;
-  const { type, header, skip } = first;
+  const first = decodeObuHeader(head);
+  if (first === null || (first.size !== null && first.end + first.size !== size)) return false;
+  const { type, header, end: skip } = first;
   if (isLeftOut(type)) return true;
   if (type === obuType.sequenceHeader) {
     if (size > mostSequenceBytes) return false;
@@ -121,18 +119,6 @@ const addObu = (unit: Av1Unit, pieces: readonly Uint8Array[], size: number): boo
   return true;
 };
 
-/** The header of an OBU of `size` bytes that begins with `head`, and how many bytes header and size field have. */
-const decodeHead = (head: Uint8Array, size: number): (Pick<Obu, 'type' | 'header'> & { skip: number }) | null => {
-  const first = head[0];
-  if (first === undefined || first > 0x7f) return null;
-  const headerBytes = (first & 4) === 0 ? 1 : 2;
-  const header = concatBytes([u8(first & ~2), head.subarray(1, headerBytes)]);
-  const length = (first & 2) === 0 ? null : decodeLeb128(head, headerBytes);
-  if ((first & 2) !== 0 && (length === null || length.end + length.value !== size)) return null;
-  const skip = length?.end ?? headerBytes;
-  return skip > size ? null : { type: typeOf(head), header, skip };
-};
-
 /** What a sample should not have (AV1 ISO media file format binding §2.4). */
 const isLeftOut = (type: number): boolean =>
   type === obuType.temporalDelimiter ||
@@ -141,7 +127,7 @@ const isLeftOut = (type: number): boolean =>
   type === obuType.padding;
 
 /** show_existing_frame 0, frame_type 0 (key), show_frame 1 (AV1 bitstream specification §5.9.2). */
-const isShownKeyFrame = (firstByte: number): boolean => firstByte >> 4 === 1;
+export const isShownKeyFrame = (firstByte: number): boolean => firstByte >> 4 === 1;
 
 const behind = (pieces: readonly Uint8Array[], skip: number): Uint8Array[] => {
   let left = skip;

@@ -12,7 +12,17 @@ import {
 export type H264Unit = NalAccessUnit<'sps' | 'pps'>;
 
 /** NAL unit types (Rec. ITU-T H.264 table 7-1; RFC 6184 table 1). */
-const nalType = { slice: 1, idr: 5, sei: 6, sps: 7, pps: 8, aud: 9, filler: 12, stapA: 24, fuA: 28 } as const;
+export const h264NalType = {
+  slice: 1,
+  idr: 5,
+  sei: 6,
+  sps: 7,
+  pps: 8,
+  aud: 9,
+  filler: 12,
+  stapA: 24,
+  fuA: 28,
+} as const;
 
 const highestType = 23;
 
@@ -21,12 +31,12 @@ export const h264Rules: NalRules<'sps' | 'pps'> = {
   kinds: ['sps', 'pps'],
   placeOf: (type) => {
     if (type === 0 || type > highestType) return 'invalid';
-    if (type === nalType.sps) return { set: 'sps' };
-    if (type === nalType.pps) return { set: 'pps' };
-    if (type === nalType.idr) return 'key';
-    if (type < nalType.idr) return 'slice';
+    if (type === h264NalType.sps) return { set: 'sps' };
+    if (type === h264NalType.pps) return { set: 'pps' };
+    if (type === h264NalType.idr) return 'key';
+    if (type < h264NalType.idr) return 'slice';
     // A sample of `avc1` has no delimiters, and end and filler units are of no use (ISO/IEC 14496-15 §5.3.2).
-    return type >= nalType.aud && type <= nalType.filler ? 'leave-out' : 'other';
+    return type >= h264NalType.aud && type <= h264NalType.filler ? 'leave-out' : 'other';
   },
 };
 
@@ -34,9 +44,9 @@ export const h264Rules: NalRules<'sps' | 'pps'> = {
 export const addH264Payload = (unit: H264Unit, payload: Uint8Array): boolean => {
   if (!hasRoom(unit)) return false;
   const type = (payload[0] as number) & 0x1f;
-  if (type === nalType.fuA) return addFragment(unit, payload);
+  if (type === h264NalType.fuA) return addFragment(unit, payload);
   if (unit.fragment !== null) return false;
-  if (type === nalType.stapA) return addAggregate(unit, payload);
+  if (type === h264NalType.stapA) return addAggregate(unit, payload);
   return addNal(h264Rules, unit, type, payload);
 };
 
@@ -47,8 +57,8 @@ export const addH264Payload = (unit: H264Unit, payload: Uint8Array): boolean => 
  */
 export const isH264Start = (payload: Uint8Array, setsInBand: boolean): boolean => {
   const type = (payload[0] ?? 0) & 0x1f;
-  if (type === nalType.stapA) return payload.length > 4 && isH264Start(payload.subarray(3), setsInBand);
-  if (type === nalType.fuA) {
+  if (type === h264NalType.stapA) return payload.length > 4 && isH264Start(payload.subarray(3), setsInBand);
+  if (type === h264NalType.fuA) {
     const header = payload[1] ?? 0;
     return header >> 7 === 1 && startsPicture(header & 0x1f, payload[2], setsInBand);
   }
@@ -56,9 +66,9 @@ export const isH264Start = (payload: Uint8Array, setsInBand: boolean): boolean =
 };
 
 const startsPicture = (type: number, next: number | undefined, setsInBand: boolean): boolean => {
-  if (type === nalType.slice) return (next ?? 0) >> 7 === 1;
-  if (type === nalType.idr) return (next ?? 0) >> 7 === 1 && !setsInBand;
-  return type === nalType.sps || type === nalType.aud || (type === nalType.sei && !setsInBand);
+  if (type === h264NalType.slice) return (next ?? 0) >> 7 === 1;
+  if (type === h264NalType.idr) return (next ?? 0) >> 7 === 1 && !setsInBand;
+  return type === h264NalType.sps || type === h264NalType.aud || (type === h264NalType.sei && !setsInBand);
 };
 
 /** STAP-A (RFC 6184 §5.7.1): NAL units behind 16-bit lengths. */
