@@ -14,6 +14,7 @@ import { type TrackReceiver, trackReceiver } from './track-receiver.ts';
  * dropped, oldest first; `segment` is the number of the segment its samples go to (0: none in this run);
  * `dropBelow` is the lowest ordinal awaited of the track;
  * `awaitsKey` is where the first unit stands that is not written because something it may refer to was lost;
+ * `before` is a wire timestamp and its time on the timeline of the recording that was rotated into this one;
  * `undurable` are the parts given out and not known to be synced, each with the resume point before it.
  */
 export type Lane = {
@@ -30,6 +31,7 @@ export type Lane = {
   segment: number;
   dropBelow: number;
   awaitsKey: { firstSequence: number; firstOrdinal: number } | null;
+  before: { rtp: number; timeMs: number } | null;
   files: LaneFiles;
   wallMs: (steadyMs: number) => number;
 };
@@ -54,8 +56,14 @@ export type LaneNeeds = {
   wallMs: (steadyMs: number) => number;
 };
 
-/** After a restart: where the lane goes on. */
-export type LaneStart = { point: ResumePoint; configuration: Uint8Array | null };
+/**
+ * Where a lane goes on: after a restart at `resumed`; the first of its recording after a rotation at `before`, where the
+ * recording before has left the track.
+ */
+export type LaneStart = {
+  resumed: { point: ResumePoint; configuration: Uint8Array | null } | null;
+  before: ResumePoint | null;
+};
 
 const mostUndurable = 256;
 
@@ -75,11 +83,12 @@ export const openLane = (
   published: PublishedTrack,
   codec: Codec,
   files: LaneFiles,
-  resumed: LaneStart | null,
+  { resumed, before }: LaneStart,
   needs: LaneNeeds,
 ): Lane => {
   const point = resumed?.point ?? null;
   const clock = point?.clock ?? null;
+  const begun = point ?? before;
   const end = point?.decodeTime ?? Math.ceil((files.endMs * codec.clockRate) / 1000);
   const ticks = Math.round((needs.parts.ms * codec.clockRate) / 1000);
   const lane: Lane = {
@@ -91,7 +100,7 @@ export const openLane = (
       codec,
       published,
       needs.reorder,
-      resumed === null || point === null ? null : { configuration: resumed.configuration, sequence: point.sequence },
+      begun === null ? null : { configuration: resumed?.configuration ?? null, sequence: begun.sequence },
     ),
     timeline: trackTimeline(
       codec.clockRate,
@@ -108,8 +117,9 @@ export const openLane = (
     wallMs: needs.wallMs,
     inbox: [],
     segment: 0,
-    dropBelow: point?.ordinal ?? 0,
+    dropBelow: begun?.ordinal ?? 0,
     awaitsKey: null,
+    before: before?.clock ? { rtp: before.clock.rtp, timeMs: (before.decodeTime * 1000) / codec.clockRate } : null,
     files,
   };
   return lane;

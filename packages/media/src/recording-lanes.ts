@@ -30,8 +30,12 @@ export type RecordingLanes = {
   receiverCounters: () => ReceiverCounters;
 };
 
-/** Makes the opener of a recording's lanes, on its shared state. */
-export const recordingLanes = (state: RecordingState, resume: RecordingResume | null): RecordingLanes => {
+/** Makes the opener of a recording's lanes, on its shared state; `handedOver` are the places of the recording before. */
+export const recordingLanes = (
+  state: RecordingState,
+  resume: RecordingResume | null,
+  handedOver: readonly ResumePoint[],
+): RecordingLanes => {
   const standing = standingTracks(resume);
   const found = resume?.tracks ?? [];
   const files: Record<TrackKind, LaneFiles> = {
@@ -74,7 +78,10 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
       state.say({ kind: 'refused-track', track: kind, codec: published.codec, reason: reason ?? 'unknown codec' });
       return;
     }
-    const start = resumes ? (standing.find(({ point }) => point.track === kind) ?? null) : null;
+    const start = {
+      resumed: resumes ? (standing.find(({ point }) => point.track === kind) ?? null) : null,
+      before: handedOver.find((point) => point.track === kind && isOf(publication, point)) ?? null,
+    };
     const lane = openLane(publication, published, codec, files[kind], start, needs);
     lane.dropBelow = Math.max(lane.dropBelow, publication.ordinal);
     state.lanes[kind] = lane;
@@ -117,6 +124,9 @@ export const recordingLanes = (state: RecordingState, resume: RecordingResume | 
     },
   };
 };
+
+const isOf = ({ epoch, startedAtMs }: Publication, point: ResumePoint): boolean =>
+  point.epoch === epoch && point.publishedAtMs === startedAtMs;
 
 const refusal = (published: PublishedTrack, taken: boolean): string | null => {
   const codec = codecs[published.codec];

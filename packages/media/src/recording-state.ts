@@ -21,7 +21,7 @@ export type Phase =
 
 /** All that the decisions of one recording share. Times on the timeline and the wall in ms. */
 export type RecordingState = {
-  readonly limits: Required<Omit<RecordingOptions, 'recordingId' | 'spoolId' | 'resume' | 'checksum'>>;
+  readonly limits: Required<Omit<RecordingOptions, 'recordingId' | 'spoolId' | 'resume' | 'handedOver' | 'checksum'>>;
   readonly clock: ArrivalClock;
   readonly requests: KeyFrameRequests;
   readonly segments: OpenSegments;

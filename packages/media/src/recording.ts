@@ -84,7 +84,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     movedUnits: 0,
     samples: 0,
   };
-  const opener = recordingLanes(state, resume);
+  const opener = recordingLanes(state, resume, options.handedOver ?? []);
   newestOrdinal = opener.lowestResumed() - 1;
 
   const takeUnits = (lane: Lane, units: readonly AccessUnit[]): void => {

@@ -6,6 +6,7 @@ import { silenceBefore } from './pause-filling.ts';
 import type { GapCause } from './recording-messages.ts';
 import { elapsedMs, hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import type { TimelineReference } from './timing.ts';
+import { timestampDistance } from './unwrap.ts';
 
 /**
  * Cutting: which segment a sample goes to.
@@ -25,6 +26,8 @@ const mostOpenSegments = 4;
 const leastGapMs = 200;
 /** A hole behind samples that are all given out is no longer than this if it is a loss, ms. */
 const mostLossMs = 2000;
+/** The clocks that a recording before a rotation had are not believed against arrival by more, ms. */
+const mostHandedMs = 2000;
 /** Audio units held at most while nothing can be written. */
 const mostHeldAudio = 2000;
 
@@ -45,11 +48,26 @@ const referenceFor = (state: RecordingState, lane: Lane, unit: AccessUnit): read
   if (other !== undefined && clock !== null) {
     // Audio that would lie before its end is dropped, not moved: it stays in step with the picture.
     const notBefore = lane.kind === 'video' ? lane.writer.end() : Number.NEGATIVE_INFINITY;
+    const handedMs = handedBetween(other, clock.rtp, lane, unit.timestamp);
+    if (handedMs !== null && Math.abs(unit.arrivalMs - clock.wallMs - handedMs) <= mostHandedMs) {
+      return [{ timeMs: endMsOf(other) + handedMs, wallMs: unit.arrivalMs, ntpMs: null }, notBefore];
+    }
     return [{ timeMs: endMsOf(other), wallMs: clock.wallMs, ntpMs: clock.ntpMs }, notBefore];
   }
   if (state.origin === null) return [{ timeMs: 0, wallMs: unit.arrivalMs, ntpMs: null }, 0];
   const endMs = Math.max(0, ...Object.values(state.lanes).map(endMsOf), state.origin.timeMs);
   return [{ ...state.origin, ntpMs: null }, Math.ceil((endMs * lane.codec.clockRate) / 1000)];
+};
+
+/**
+ * The time from a wire timestamp of one track to one of another as the recording before a rotation had it: what it left
+ * out at its end because it lay behind, this one must not leave out because it lies before. Null when it is not known.
+ */
+const handedBetween = (from: Lane, fromRtp: number, to: Lane, toRtp: number): number | null => {
+  if (from.before === null || to.before === null) return null;
+  const timeOf = ({ rtp, timeMs }: NonNullable<Lane['before']>, at: number, { codec }: Lane) =>
+    timeMs + (timestampDistance(rtp, at) * 1000) / codec.clockRate;
+  return timeOf(to.before, toRtp, to) - timeOf(from.before, fromRtp, from);
 };
 
 /** Begins a segment at a timeline time, in a new period when one is due, and tells the gap before it. */
@@ -146,6 +164,7 @@ export const takeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit): 
     releaseAudio(state, true);
     if (!hasVideo(state)) noteJump(state, lane);
     timeline.restart();
+    lane.before = null;
     state.periodDue = true;
   }
   timeline.follow(unit.timestamp, unit.arrivalMs);
@@ -174,9 +193,12 @@ export const releaseAudio = (state: RecordingState, force: boolean): void => {
   }
 };
 
-/** Whether audio belongs behind what is written, but for less than half of it. */
-const isDue = ({ writer }: Lane, unit: AccessUnit, ticks: number): boolean =>
-  ticks >= 0 && ticks + (unit.duration ?? 0) / 2 >= writer.end();
+/**
+ * Whether audio belongs behind what is written, but for less than half of it. What the recording before a rotation has
+ * not written may lie a little before the beginning of this one.
+ */
+const isDue = ({ writer, before }: Lane, unit: AccessUnit, ticks: number): boolean =>
+  (ticks >= 0 || before !== null) && ticks + (unit.duration ?? 0) / 2 >= writer.end();
 
 /** Moves the audio behind this unit towards the video that was taken with it. */
 const steer = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {

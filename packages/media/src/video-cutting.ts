@@ -10,6 +10,7 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
   if (unit.newClock === true || timeline.jumps(unit.timestamp, unit.arrivalMs)) {
     if (hasVideo(state)) breakVideo(state, lane);
     timeline.restart();
+    lane.before = null;
     state.periodDue = true;
   }
   timeline.follow(unit.timestamp, unit.arrivalMs);

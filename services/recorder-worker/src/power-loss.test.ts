@@ -143,11 +143,29 @@ describe('the power fails at every step of a recording', () => {
   );
 });
 
+test('a restart while a segment at which the recording should rotate still waits for its sound loses nothing', async () => {
+  const long = makeClip({ seconds: 10, fps: 10, size: '160x90' });
+  // The boundary is at 6 s; the picture goes on behind it for a second, until the sound is given up.
+  const clip = { ...long, sound: long.sound.slice(0, 275) };
+  const some = programmeOf(clip, [{ fromMs: 0, toMs: 10_500, atMs: 0 }]);
+  for (const atMs of [5900, 6300, 6700, 7100]) {
+    using directory = memoryDirectory('power');
+    let told = 0;
+    for (const stretch of [{ toMs: atMs }, { fromMs: atMs }]) {
+      using sim = openDisk(directory.path);
+      sim.told = told;
+      await recordLive(sim, some, 100, stretch);
+      told = sim.told;
+    }
+    expect([atMs, await examine(directory.path, clip)]).toEqual([atMs, { ...wholeRecording, gaps: [] }]);
+  }
+}, 60_000);
+
 test(
   'power fails while sound is ahead of a picture that waits for a late packet: every frame once',
   async () => {
-    const short = makeClip({ seconds: 5, fps: 10, size: '160x90' });
-    const late = programmeOf(short, [{ fromMs: 0, toMs: 5500, atMs: 0 }], 200);
+    const short = makeClip({ seconds: 7, fps: 10, size: '160x90' });
+    const late = programmeOf(short, [{ fromMs: 0, toMs: 7500, atMs: 0 }], 200);
     using directory = memoryDirectory('power');
     const sim = openDisk(directory.path);
     await recordLive(sim, late, 100);

@@ -5,7 +5,7 @@ import { type Absence, absenceGap } from './recording-absence.ts';
 import type { RecordingDeps } from './recording-deps.ts';
 import { initOf, segmentOf } from './recording-rows.ts';
 import type { Recovered } from './recovery.ts';
-import type { RingPlace } from './ring-place.ts';
+import { placeOf, type RingPlace } from './ring-place.ts';
 import { rotation } from './rotation.ts';
 
 /** What comes of a recording's outputs. */
@@ -48,7 +48,10 @@ export const openOutputSink = (
   const { recording_id: recordingId, record_dir, stream, start_ms } = recovered.recording.recording;
   const absence = absenceGap(spool, recordingId, absent, events.settled);
   let startMs = start_ms;
-  const aging = rotation(settings.maxRecordingMs, () => startMs);
+  const aging = rotation(settings.maxRecordingMs, () => startMs, {
+    segment: recovered.resume?.lastSegment ?? 0,
+    place: placeOf(recovered.resume?.tracks.map(({ point }) => point) ?? []),
+  });
   let isEnding = false;
 
   const writer = openMediaWriter(

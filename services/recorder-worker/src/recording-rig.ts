@@ -191,6 +191,7 @@ const finishRun = async ({ run }: RunningRig, sim: SimulatedDisk, node: Node, ne
   const hasTaken = () => {
     run.heartbeat();
     sim.told = Math.max(sim.told, node.told());
+    node.trim(sim.told);
     return sim.told >= nextOrdinal;
   };
   try {
@@ -202,16 +203,25 @@ const finishRun = async ({ run }: RunningRig, sim: SimulatedDisk, node: Node, ne
   await run.end('deleted');
 };
 
-/** Records a whole programme as it is published, `sliceMs` at a time. */
-export const recordLive = async (sim: SimulatedDisk, programme: Programme, sliceMs: number): Promise<void> => {
+/** Records a programme as it is published, `sliceMs` at a time; stops before its end when `toMs` is. */
+export const recordLive = async (
+  sim: SimulatedDisk,
+  programme: Programme,
+  sliceMs: number,
+  { fromMs = 0, toMs = programme.endMs } = {},
+): Promise<void> => {
   await using node = await startNode(programme);
+  node.playTo(fromMs - 1);
+  node.trim(sim.told);
   const rig = startRun(sim, node);
-  for (let atMs = 0; rig !== null && atMs < programme.endMs + sliceMs; atMs += sliceMs) {
+  for (let atMs = fromMs; rig !== null && atMs < toMs + sliceMs; atMs += sliceMs) {
     node.playTo(atMs);
-    rig.passTo(Math.min(atMs, programme.endMs));
+    rig.passTo(Math.min(atMs, toMs));
     await rig.settle();
+    node.trim(sim.told);
   }
-  if (rig !== null) await finishRun(rig, sim, node, programme.nextOrdinal);
+  if (toMs < programme.endMs) await rig?.run.suspend();
+  else if (rig !== null) await finishRun(rig, sim, node, programme.nextOrdinal);
 };
 
 /** Goes on with what is there, on a node that has the rest of the programme in its ring and was told `sim.told`. */

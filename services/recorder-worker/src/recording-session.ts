@@ -88,6 +88,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     spoolId: spool.spoolId,
     segmentMs: settings.segmentMs,
     resume: recovered.resume,
+    handedOver: recovered.recording.handedOver,
     checksum: crc32,
   });
   const resumedAt = placeOf(recovered.resume?.tracks.map(({ point }) => point) ?? []);

@@ -44,7 +44,7 @@ const partOf = (segment: number, ordinal: number, wallMs: number): PartOutput =>
 });
 
 test('it comes at the first boundary behind the age at which the next recording can begin, never with 0', () => {
-  const segment = { resume: [pointAt(70, 4000)], opensAnew: true };
+  const segment = { segment: 2, resume: [pointAt(70, 4000)], opensAnew: true };
   const aging = rotation(3000, () => 0);
   expect(aging.closed(segment, 2999)).toBeNull();
   expect(aging.closed({ ...segment, opensAnew: false }, 4000)).toBeNull();
@@ -62,10 +62,22 @@ test('what follows a boundary at that age stays in the ring, and no more than th
   aging.part(partOf(3, 80, 4500));
   aging.part(partOf(3, 90, 5000));
   expect(aging.holdFrom()).toBe(70);
-  expect(aging.closed({ resume: [pointAt(40, 4000)], opensAnew: true }, 4000)).toEqual({ epoch: 'e', ordinal: 70 });
+  expect(aging.closed({ segment: 2, resume: [pointAt(40, 4000)], opensAnew: true }, 4000)).toEqual({
+    epoch: 'e',
+    ordinal: 70,
+  });
   // It went on, for what followed did not begin at a key frame: the next boundary counts.
   aging.part(partOf(4, 100, 6500));
   expect(aging.holdFrom()).toBe(90);
+});
+
+test('what a restart found behind a boundary stays in its recording, what comes behind the next boundary is held', () => {
+  const aging = rotation(3000, () => 0, { segment: 3, place: { epoch: 'e', ordinal: 90 } });
+  expect(aging.closed({ segment: 2, resume: [pointAt(70, 4000)], opensAnew: true }, 4000)).toBeNull();
+  aging.part(partOf(4, 100, 6500));
+  expect(aging.holdFrom()).toBe(90);
+  const place = { epoch: 'e', ordinal: 90 };
+  expect(aging.closed({ segment: 3, resume: [pointAt(90, 6000)], opensAnew: true }, 6000)).toEqual(place);
 });
 
 test('a recording rotates without losing or repeating a frame, though a late track lets it close long behind the boundary', async () => {

@@ -12,15 +12,22 @@ import { placeOf, type RingPlace } from './ring-place.ts';
 export type Rotation = {
   part(part: PartOutput): void;
   /** A segment ended `ageMs` after the recording's start; where the next recording begins, or null to go on. */
-  closed(segment: Pick<SegmentClosedOutput, 'resume' | 'opensAnew'>, ageMs: number): RingPlace | null;
+  closed(segment: Pick<SegmentClosedOutput, 'segment' | 'resume' | 'opensAnew'>, ageMs: number): RingPlace | null;
   /** What is told to be durable at most; null: all that is. */
   holdFrom(): number | null;
 };
 
+/** What a restart found of a recording: the highest number of a segment, and where the ring has what follows. */
+type Found = { segment: number; place: RingPlace | null };
+
 /** Makes the rotation of one recording; `maxMs` 0 is never, `startMs` tells when its first frame came (wall). */
-export const rotation = (maxMs: number, startMs: () => number): Rotation => {
-  let newest = 0;
-  let last: RingPlace | null = null;
+export const rotation = (
+  maxMs: number,
+  startMs: () => number,
+  found: Found = { segment: 0, place: null },
+): Rotation => {
+  let newest = found.segment;
+  let last = found.place;
   let hold: number | null = null;
   return {
     part: ({ track, segment, resume }) => {
@@ -32,8 +39,10 @@ export const rotation = (maxMs: number, startMs: () => number): Rotation => {
       }
       last = placeOf(resume);
     },
-    closed: ({ resume, opensAnew }, ageMs) => {
-      const place = maxMs > 0 && ageMs >= maxMs && opensAnew ? placeOf(resume) : null;
+    closed: ({ segment, resume, opensAnew }, ageMs) => {
+      // What a restart found behind a boundary was told to be durable: it stays in this recording.
+      const isHeld = segment >= found.segment;
+      const place = maxMs > 0 && ageMs >= maxMs && opensAnew && isHeld ? placeOf(resume) : null;
       // The point of a track that was late is old; the ring need not have it any more.
       return place === null ? null : { ...place, ordinal: Math.max(place.ordinal, hold ?? 0) };
     },
