@@ -61,6 +61,13 @@ export const createRecordings = (deps: RecordingsDeps) => {
     throw new WeirError('codec_not_recordable', fault);
   };
 
+  /** A stop was carried out, be it after its caller was given up on: nothing but an order begins the stream anew. */
+  const stopped = (stream: Stream, state: Extract<Stream['recording'], { kind: 'recording' }>): void => {
+    stream.isHeld = stream.publisher.kind !== 'none';
+    states.noteStop(stream.name);
+    states.finish(stream, state, 'deleted');
+  };
+
   /** Takes up an order of a recorder's ledger; why it is over, when it is and the recorder must drop it. */
   const takeUp = (recorder: Recorder, order: RecordOrder): 'deleted' | 'superseded' | null => {
     const { recording_id, record, record_dir, ordered_ms } = order;
@@ -109,7 +116,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
       return checkBaseDir(await within(started, RECORDER_ANSWER_MS, late), baseDir);
     },
 
-    /** Stops a recording once its recorder confirms; 503 and nothing changed when it does not within 2 s. */
+    /** Stops a recording once its recorder confirms; 503 when it does not within 2 s: it ends when it does, if ever. */
     async stop(name: string): Promise<RecordingSummary> {
       checkEnabled();
       const stream = streams.get(name);
@@ -132,7 +139,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
       }
       if (answer?.kind !== 'stopped' && answer?.kind !== 'not_recording') {
         stream.isHeld = wasHeld;
-        throw recorderAbsent(`the recorder did not confirm within ${RECORDER_ANSWER_MS} ms: nothing was changed`);
+        throw recorderAbsent(`the recorder did not confirm within ${RECORDER_ANSWER_MS} ms: nothing was changed yet`);
       }
       states.noteStop(name);
       if (stream.recording === state) states.finish(stream, state, 'deleted');
@@ -169,6 +176,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
       if (message.kind === 'ended') {
         const found = states.running(message.stream, message.recording_id);
         if (found === null) states.noteOver(message.recording_id, message.cause);
+        else if (message.cause === 'deleted') stopped(found.stream, found.state);
         else states.finish(found.stream, found.state, message.cause);
       } else if (message.kind === 'rotated') {
         const stream = streams.get(message.stream);
@@ -197,7 +205,7 @@ export const createRecordings = (deps: RecordingsDeps) => {
         void recorder.ask({ kind: 'stop', stream: name, recording_id }, RECORDER_ANSWER_MS);
       } else if (answer.kind === 'stopped') {
         const found = states.running(name, answer.summary.recording_id);
-        if (found !== null) states.finish(found.stream, found.state, 'deleted');
+        if (found !== null) stopped(found.stream, found.state);
       }
     },
 

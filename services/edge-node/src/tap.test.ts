@@ -227,6 +227,22 @@ describe('start and stop by the API', () => {
     expect(stateOf(tap, 'cam-1')).toBe(before);
   });
 
+  test('a stop that the recorder carries out too late for its caller holds all the same', async () => {
+    await using tap = await openTestTap();
+    const recorder = await attachRecorder(tap.tap.port, {
+      answer: (command) => (command.kind === 'stop' ? null : recorder.accept(command)),
+    });
+    tap.publish('cam-1');
+    const { recording_id } = (await recording(tap, 'cam-1')).recording;
+    await expect(tap.core.recordings.stop('cam-1')).rejects.toMatchObject({ code: 'recorder_absent' });
+    recorder.control.send({ kind: 'ended', stream: 'cam-1', recording_id, cause: 'deleted' });
+    await vi.waitFor(() => expect(stateOf(tap, 'cam-1')?.kind).toBe('idle'));
+    tap.pass(60_000);
+    tap.core.tick();
+    expect(recorder.commands.filter(({ kind }) => kind === 'offer')).toHaveLength(1);
+    expect(stateOf(tap, 'cam-1')?.kind).toBe('idle');
+  });
+
   test('a stop of an auto-recorded stream holds until its publisher ends', async () => {
     await using tap = await openTestTap();
     const { recorder, publisher } = await recorded(tap);
