@@ -15,14 +15,15 @@ export type DiskRoomDeps = {
   scope: EvictionScope;
   counts: RecorderCounts;
   tell(message: RecorderMessage): void;
+  monotonicMs(): number;
   log: Log;
 };
 
-// Each is a transaction and a deletion: media must not wait longer for the next look than for these.
-const MOST_AT_ONCE = 64;
+// Each is three transactions and a deletion, while no media is taken in. A slow disk has the rest go at the next look.
+const MOST_MS = 500;
 
 /** Opens the making of room. Every call says in one line what it did. */
-export const diskRoom = ({ spool, scope, counts, tell, log }: DiskRoomDeps): DiskRoom => {
+export const diskRoom = ({ spool, scope, counts, tell, monotonicMs, log }: DiskRoomDeps): DiskRoom => {
   const note = ({ stream, recordingId, recordDir, startMs, durationMs, bytes, gap: cause }: Evicted): void => {
     counts.evictions += 1;
     counts.evictedBytes += bytes;
@@ -32,9 +33,9 @@ export const diskRoom = ({ spool, scope, counts, tell, log }: DiskRoomDeps): Dis
     const gap = { cause, from_ms: startMs, to_ms: startMs + durationMs } as const;
     tell({ kind: 'gap', stream, recording_id: recordingId, record_dir: recordDir, ...gap });
   };
-  /** Evicts as much of one kind as is wanted and there is. */
-  const evictKind = (kind: EvictionScope, bytes: number, evicted: Evicted[]): void => {
-    for (let short = bytes; short > 0 && evicted.length < MOST_AT_ONCE; ) {
+  /** Evicts as much of one kind as is wanted, there is, and time allows. */
+  const evictKind = (kind: EvictionScope, bytes: number, untilMs: number, evicted: Evicted[]): void => {
+    for (let short = bytes; short > 0 && monotonicMs() < untilMs; ) {
       const one = spool.evictOldest(kind);
       if (one === null) return;
       note(one);
@@ -45,9 +46,10 @@ export const diskRoom = ({ spool, scope, counts, tell, log }: DiskRoomDeps): Dis
   return {
     make: (bytes) => {
       const evicted: Evicted[] = [];
+      const untilMs = monotonicMs() + MOST_MS;
       const freed = () => evicted.reduce((sum, one) => sum + one.bytes, 0);
       try {
-        for (const kind of evictionOrder(scope)) evictKind(kind, bytes - freed(), evicted);
+        for (const kind of evictionOrder(scope)) evictKind(kind, bytes - freed(), untilMs, evicted);
       } catch (err) {
         counts.diskErrors += 1;
         log.error({ err }, 'no room could be made on the disk');

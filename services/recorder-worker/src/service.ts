@@ -109,7 +109,8 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
 
   spool.finishEviction();
   const tell = (message: RecorderMessage) => control.tell(message);
-  const room = diskRoom({ spool, scope: config.recorder.evict, counts, tell, log });
+  const monotonicMs = () => performance.now();
+  const room = diskRoom({ spool, scope: config.recorder.evict, counts, tell, monotonicMs, log });
   const space = scope.use(
     await watchDiskSpace({
       dir,
@@ -147,7 +148,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     synced,
     tell,
     now: Date.now,
-    monotonicMs: () => performance.now(),
+    monotonicMs,
     log,
     room: space.room,
     full: space.full,
@@ -155,7 +156,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
       manifestFile(
         path,
         () => recordingManifest(spool.manifestOf(id, 'present')),
-        () => performance.now(),
+        monotonicMs,
         (err) => log.warn({ err, recording_id: id }, 'manifest not written'),
       ),
     capacity: config.recorder.max_streams,
