@@ -15,6 +15,7 @@ import {
   type PublisherSession,
   type SessionInput,
 } from './publisher-session.ts';
+import { type ReceiveBuffer, receiveBufferAdvice } from './receive-buffer.ts';
 import type { SdpOffer } from './sdp.ts';
 import { buildAnswer } from './sdp-answer.ts';
 import { SdpError } from './sdp-error.ts';
@@ -37,6 +38,8 @@ export type Endpoint = AsyncDisposable & {
   /** Drives all timers: called every 20 ms by itself unless `tickMs` is 0. */
   tick(nowMs: number): void;
   stats(): EndpointStats;
+  /** What the kernel holds for the socket; asks the kernel. */
+  receiveBuffer(): ReceiveBuffer;
 };
 
 /** Options of an endpoint. Addresses are textual IP addresses, `now` is in ms and never goes back, `random` gives that many bytes. */
@@ -185,8 +188,7 @@ const runEndpoint = (
     counters.received++;
     if (!receive(datagram, from, nowMs)) counters.ignored++;
   });
-  if (socket.isNative) options.log?.info({ native: true }, 'datagrams go by system calls of our own');
-  else options.log?.info({ native: false }, 'datagrams go through node:dgram');
+  if (options.log !== undefined) describe(socket, options.log);
   const tick = (nowMs: number) => {
     for (const { peer, input } of sessions.values()) {
       peer.tick(nowMs);
@@ -221,8 +223,18 @@ const runEndpoint = (
       socketErrors: socket.errors,
       native: socket.isNative,
     }),
+    receiveBuffer: () => socket.receiveBuffer(),
     [Symbol.asyncDispose]: () => closeEndpoint(socket, rest, sessions, outbox),
   };
+};
+
+const describe = (socket: UdpSocket, log: EndpointLog): void => {
+  const { isNative: native } = socket;
+  const buffer = socket.receiveBuffer();
+  const fields = { native, receiveBufferBytes: buffer.bytes };
+  log.info(fields, native ? 'datagrams go by system calls of our own' : 'datagrams go through node:dgram');
+  const advice = receiveBufferAdvice(buffer);
+  if (advice !== null) log.warn(fields, advice);
 };
 
 const receiveFromPeer = (

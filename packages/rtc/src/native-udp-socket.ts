@@ -2,6 +2,7 @@ import { getSystemErrorName } from 'node:util';
 import { createMessageVector } from './message-vector.ts';
 import type { Native } from './native.ts';
 import { createNativeSender } from './native-udp-sender.ts';
+import { datagramsIn, type ReceiveBuffer, receiveBufferBytes, sendBufferBytes } from './receive-buffer.ts';
 import {
   createKnownAddresses,
   encodeSocketAddress,
@@ -10,7 +11,7 @@ import {
   type KnownAddresses,
   socketAddressBytes,
 } from './socket-address.ts';
-import { type DatagramHandler, socketBufferBytes, type UdpListen, type UdpSocket } from './udp-socket.ts';
+import type { DatagramHandler, UdpListen, UdpSocket } from './udp-socket.ts';
 
 /**
  * A UDP socket that is read by the clock, not by the event loop: once in some milliseconds one `recvmmsg` brings what
@@ -23,11 +24,11 @@ const slots = 128;
 const slotBytes = 2048;
 /** Readings in one go, so that a flood leaves room for the rest of the event loop. */
 const mostRounds = 16;
-/** As many datagrams as one reading should bring: a small part of what the smallest kernel buffers hold. */
-const wantedDatagrams = 48;
+/** As many datagrams as one reading should bring: at most so many, and a small part of what the buffer holds. */
+const wantedDatagrams = { most: 48, partOfBuffer: 1 / 8 };
 // asm-generic/socket.h, bits/socket.h
 const flags = { SOCK_DGRAM: 2, SOCK_NONBLOCK: 0o4000, SOCK_CLOEXEC: 0o2000000, MSG_DONTWAIT: 0x40, MSG_TRUNC: 0x20 };
-const options = { SOL_SOCKET: 1, SO_SNDBUF: 7, SO_RCVBUF: 8 };
+const options = { SOL_SOCKET: 1, SO_SNDBUF: 7, SO_RCVBUF: 8, SO_RCVBUFFORCE: 33, SO_MEMINFO: 55 };
 const errno = { EINTR: 4, EAGAIN: 11 };
 
 /** Binds a native socket; throws an error with the system's `code`, as `node:dgram` does. */
@@ -36,6 +37,10 @@ export const openNativeSocket = (native: Native, listen: UdpListen, now: () => n
   const addresses = createKnownAddresses();
   const sender = createNativeSender(native, fd, addresses);
   const drain = createReader(native, fd, addresses, () => isClosed);
+  const receiveBuffer = createBufferReader(native, fd);
+  const { most, partOfBuffer } = wantedDatagrams;
+  const { bytes } = receiveBuffer();
+  const wanted = bytes === null ? most : Math.min(most, datagramsIn(bytes) * partOfBuffer);
   const counts = { errors: 0 };
   let handler: DatagramHandler = () => {};
   let mostWaitMs: number | null = null;
@@ -50,7 +55,7 @@ export const openNativeSocket = (native: Native, listen: UdpListen, now: () => n
     sender.retry();
     timer = undefined;
     if (mostWaitMs === null || isClosed) return;
-    const waitMs = Math.min(mostWaitMs, Math.max(1, Math.floor(wantedDatagrams / Math.max(perMs, 1))));
+    const waitMs = Math.min(mostWaitMs, Math.max(1, Math.floor(wanted / Math.max(perMs, 1))));
     timer = setTimeout(read, waitMs);
   };
   return {
@@ -60,6 +65,7 @@ export const openNativeSocket = (native: Native, listen: UdpListen, now: () => n
     get errors() {
       return counts.errors;
     },
+    receiveBuffer: () => (isClosed ? { bytes: null, dropped: null } : receiveBuffer()),
     receive: (given) => {
       handler = given;
     },
@@ -115,6 +121,20 @@ const createReader = (native: Native, fd: number, addresses: KnownAddresses, isC
   };
 };
 
+/** Asks for the first nine words of SO_MEMINFO (linux/sock_diag.h): the size of the buffer is the second, drops the last. */
+const createBufferReader = (native: Native, fd: number) => {
+  const words = 9;
+  const memory = native.allocate(4 * words + 4);
+  const lengthAt = memory.address + BigInt(4 * words);
+  return (): ReceiveBuffer => {
+    memory.bytes.writeUInt32LE(4 * words, 4 * words);
+    const isTold = native.getsockopt(fd, options.SOL_SOCKET, options.SO_MEMINFO, memory.address, lengthAt) === 0;
+    // Linux knows it since 4.12, what only looks like Linux may not.
+    if (!isTold) return { bytes: null, dropped: null };
+    return { bytes: memory.bytes.readUInt32LE(4), dropped: memory.bytes.readUInt32LE(4 * (words - 1)) };
+  };
+};
+
 const failure = (native: Native, call: string): Error => {
   const code = getSystemErrorName(-native.errno());
   return Object.assign(new Error(`${call} ${code}`), { code, syscall: call });
@@ -129,10 +149,14 @@ const bindSocket = (native: Native, listen: UdpListen): { fd: number; port: numb
   const family = length === socketAddressBytes ? family6 : family4;
   const fd = native.socket(family, flags.SOCK_DGRAM | flags.SOCK_NONBLOCK | flags.SOCK_CLOEXEC, 0);
   if (fd < 0) throw failure(native, 'socket');
-  memory.bytes.writeInt32LE(socketBufferBytes, 32);
-  // The kernel gives as much as it may.
-  for (const option of [options.SO_RCVBUF, options.SO_SNDBUF])
-    native.setsockopt(fd, options.SOL_SOCKET, option, behind, 4);
+  const setBuffer = (option: number, bytes: number): boolean => {
+    memory.bytes.writeInt32LE(bytes, 32);
+    return native.setsockopt(fd, options.SOL_SOCKET, option, behind, 4) === 0;
+  };
+  // With CAP_NET_ADMIN the kernel gives what is asked for, else as much as anybody may have.
+  const isForced = setBuffer(options.SO_RCVBUFFORCE, receiveBufferBytes);
+  if (!isForced) setBuffer(options.SO_RCVBUF, receiveBufferBytes);
+  setBuffer(options.SO_SNDBUF, sendBufferBytes);
   const isBound = native.bind(fd, memory.address, length) === 0;
   memory.bytes.writeUInt32LE(socketAddressBytes, 32);
   if (!isBound || native.getsockname(fd, memory.address, behind) < 0) {

@@ -17,6 +17,7 @@ const definitions = {
   __errno_location: { return: 'pointer', arguments: [] },
   socket: { return: 'int32', arguments: ['int32', 'int32', 'int32'] },
   setsockopt: { return: 'int32', arguments: ['int32', 'int32', 'int32', 'pointer', 'uint32'] },
+  getsockopt: { return: 'int32', arguments: ['int32', 'int32', 'int32', 'pointer', 'pointer'] },
   bind: { return: 'int32', arguments: ['int32', 'pointer', 'uint32'] },
   getsockname: { return: 'int32', arguments: ['int32', 'pointer', 'pointer'] },
   close: { return: 'int32', arguments: ['int32'] },

@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { type ReceiveBuffer, readDropped, receiveBufferBytes, sendBufferBytes } from './receive-buffer.ts';
 import { createDgramSender, type Destination, type PacketSender } from './udp-sender.ts';
 
 /** Takes one datagram; its memory may be overwritten after the call. */
@@ -14,6 +15,8 @@ export type UdpSocket = AsyncDisposable & {
   readonly isNative: boolean;
   /** Errors of the socket so far. */
   readonly errors: number;
+  /** What the kernel has of it; asks the kernel. */
+  receiveBuffer(): ReceiveBuffer;
   /** Hands over what comes from now on; called once. */
   receive(handler: DatagramHandler): void;
   /** How long a datagram may wait to be read, in ms; null while none is expected, which may then be lost. */
@@ -22,9 +25,6 @@ export type UdpSocket = AsyncDisposable & {
 
 /** Where a socket binds: a textual address and a port, 0 for any. */
 export type UdpListen = { address: string; port: number };
-
-/** Of the kernel, for each direction. */
-export const socketBufferBytes = 4 * 1024 * 1024;
 
 /** Binds a socket of `node:dgram`, which reads each datagram as it comes; rejects with the socket's error. */
 export const openDgramSocket = async (listen: UdpListen, now: () => number): Promise<UdpSocket> => {
@@ -38,6 +38,7 @@ export const openDgramSocket = async (listen: UdpListen, now: () => number): Pro
     get errors() {
       return errors;
     },
+    receiveBuffer: () => ({ bytes: socket.getRecvBufferSize(), dropped: readDropped(socket.address()) }),
     receive: (handler) => {
       socket.on('message', (datagram: Buffer, { address, port }: RemoteInfo) =>
         handler(datagram, { address, port }, now()),
@@ -56,8 +57,8 @@ const bindSocket = async ({ address, port }: UdpListen): Promise<Socket> => {
   const family = address.includes(':') ? 6 : 4;
   const socket = createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
-    recvBufferSize: socketBufferBytes,
-    sendBufferSize: socketBufferBytes,
+    recvBufferSize: receiveBufferBytes,
+    sendBufferSize: sendBufferBytes,
     // Destinations are always addresses; the default look-up would cost a turn of the event loop.
     lookup: (hostname, _options, callback) => callback(null, hostname, family),
   });

@@ -31,7 +31,7 @@ const tapHelp: Readonly<Record<keyof TapStats, readonly [string, string]>> = {
 /** What is counted beside the core. */
 export type NodeMetricsDeps = {
   core: Core;
-  endpoint: Pick<Endpoint, 'stats'>;
+  endpoint: Pick<Endpoint, 'stats' | 'receiveBuffer'>;
   tap: TapStats;
   bus: Pick<Bus, 'counters' | 'connected'> | null;
 };
@@ -66,6 +66,16 @@ export const addNodeMetrics = (metrics: Metrics, { core, endpoint, tap, bus }: N
   metrics.counted('udp_received_total', 'Datagrams received', () => endpoint.stats().received);
   metrics.counted('udp_ignored_total', 'Datagrams of nobody, or not authentic', () => endpoint.stats().ignored);
   metrics.counted('udp_socket_errors_total', 'Errors of the UDP socket', () => endpoint.stats().socketErrors);
+  gauge(
+    'udp_receive_buffer_bytes',
+    'What the kernel may hold for the UDP socket',
+    () => endpoint.receiveBuffer().bytes ?? 0,
+  );
+  metrics.counted(
+    'udp_kernel_dropped_total',
+    'Datagrams that found the receive buffer full; lost before the node saw them',
+    () => endpoint.receiveBuffer().dropped ?? 0,
+  );
   gauge('udp_native', 'Whether packets go past node:dgram and node:crypto', () => (endpoint.stats().native ? 1 : 0));
   if (bus === null) return;
   gauge('bus_connected', 'Whether the broker is connected', () => (bus.connected ? 1 : 0));
