@@ -7,16 +7,30 @@ import { createTestStream, type Pacing, type Packet, type TestStream } from './t
 /** Where one stream goes. */
 export type Target = { url: string; token?: string } | { videoPort: number; audioPort: number };
 
-/** What to publish; all streams are alike but start at other times. */
-export type PublishOrder = { targets: Target[]; pacing: Pacing };
+/** What to publish; all streams are alike but start at other times: each has a seed of its own, its index by default. */
+export type PublishOrder = { targets: Target[]; pacing: Pacing; seeds?: number[] };
 
-/** Counters over all streams; `frames` are pictures and packets of audio, `unsent` packets had no connection. */
-export type PublisherReport = { packets: number; frames: number; unsent: number; keyFrameRequests: number };
+/**
+ * Counters over all streams; `frames` are pictures and packets of audio, `unsent` packets had no connection. A process that
+ * waits for a core sends nothing for a while and is `behindMs` then, added up over all streams.
+ */
+export type PublisherReport = {
+  packets: number;
+  frames: number;
+  unsent: number;
+  behindMs: number;
+  keyFrameRequests: number;
+};
 
 type Outlet = { send(packet: Packet): void; unsent(): number; keyFrameRequests(): number; close(): Promise<void> };
-type Publication = { stream: TestStream; outlet: Outlet; startMs: number };
+type Publication = { stream: TestStream; outlet: Outlet; startMs: number; nextMs: number };
 
 const phaseMs = 7;
+/** Handshakes at a time: all at once take longer than each may. */
+const together = 3;
+/** What a stream makes up for after a wait; what is more moves all that follows, as no encoder sends old pictures. */
+const mostBehindMs = 100;
+let behindMs = 0;
 const publications: Publication[] = [];
 let timer: NodeJS.Timeout | undefined;
 
@@ -46,20 +60,37 @@ const openUdp = async (ports: { videoPort: number; audioPort: number }): Promise
   };
 };
 
+const sendDue = (publication: Publication): void => {
+  const { stream, outlet } = publication;
+  const slipMs = performance.now() - publication.nextMs - mostBehindMs;
+  if (slipMs > 0) {
+    publication.startMs += slipMs;
+    behindMs += slipMs;
+  }
+  for (const packet of stream.due(performance.now() - publication.startMs)) outlet.send(packet);
+  publication.nextMs = publication.startMs + stream.nextMs();
+};
+
 const pump = (): void => {
   let nextMs = Number.POSITIVE_INFINITY;
-  for (const { stream, outlet, startMs } of publications) {
-    for (const packet of stream.due(performance.now() - startMs)) outlet.send(packet);
-    nextMs = Math.min(nextMs, startMs + stream.nextMs());
+  for (const publication of publications) {
+    if (publication.nextMs <= performance.now()) sendDue(publication);
+    nextMs = Math.min(nextMs, publication.nextMs);
   }
   timer = setTimeout(pump, Math.max(0, nextMs - performance.now()));
 };
 
-const start = async ({ targets, pacing }: PublishOrder): Promise<void> => {
-  const outlets = await Promise.all(targets.map((target) => ('url' in target ? openWhip(target) : openUdp(target))));
+const start = async ({ targets, pacing, seeds }: PublishOrder): Promise<void> => {
+  const outlets: Outlet[] = [];
+  while (outlets.length < targets.length) {
+    const some = targets.slice(outlets.length, outlets.length + together);
+    outlets.push(...(await Promise.all(some.map((target) => ('url' in target ? openWhip(target) : openUdp(target))))));
+  }
   const now = performance.now();
   for (const [index, outlet] of outlets.entries()) {
-    publications.push({ stream: createTestStream(index, pacing), outlet, startMs: now + index * phaseMs });
+    const seed = seeds?.[index] ?? index;
+    const startMs = now + seed * phaseMs;
+    publications.push({ stream: createTestStream(seed, pacing), outlet, startMs, nextMs: startMs });
   }
   pump();
 };
@@ -71,6 +102,7 @@ const report = (): PublisherReport => {
     packets: sum(({ stream }) => stream.sent.packets),
     frames: sum(({ stream }) => stream.sent.video + stream.sent.audio),
     unsent: sum(({ outlet }) => outlet.unsent()),
+    behindMs: Math.round(behindMs),
     keyFrameRequests: sum(({ outlet }) => outlet.keyFrameRequests()),
   };
 };

@@ -4,6 +4,7 @@ import { temporaryDirectory } from '@weir/testkit';
 import { startHelper } from './helper-process.ts';
 import { startFfmpegRecorder } from './peers/ffmpeg-recorder.ts';
 import type { Ports } from './peers/mediabunny-recorder.ts';
+import { startPublishers, sumOfReports } from './publisher-group.ts';
 import type { PublisherReport, Target } from './publishers.ts';
 import { type Bucket, type Node, type Service, startNode, startRecorder } from './services.ts';
 import { quantileOf } from './statistics.ts';
@@ -45,14 +46,22 @@ const totalOf = (parts: readonly Part[]): Part => ({
   rssBytes: (parts[0]?.rssBytes ?? []).map((_, at) => sumOf(parts.map((part) => part.rssBytes[at] ?? 0))),
 });
 
-/** What the recorder has not written of what was published, as soon as nothing more comes, and what it says it lost. */
-const findMissing = async (recorder: Service, published: Pick<PublisherReport, 'frames' | 'unsent'>) => {
+type Published = Pick<PublisherReport, 'frames' | 'unsent' | 'behindMs'>;
+
+/**
+ * What the recorder has not written of what was published, as soon as nothing more comes, and where it went: the
+ * publishers did not send it, or later, the kernel had no room for it, the node never got it, the core gave it up.
+ */
+const findMissing = async (node: Service, recorder: Service, published: Published) => {
   const metric = (name: string) => recorder.metric(`weir_recorder_${name}`);
   const untilMs = performance.now() + settleMs;
   while ((await metric('samples_total')) < published.frames && performance.now() < untilMs) await pause(200);
   return {
     frames: published.frames - (await metric('samples_total')),
     unsent: published.unsent,
+    behindMs: published.behindMs,
+    kernelDropped: await node.metric('weir_udp_kernel_dropped_total'),
+    lostByNode: await node.metric('weir_rtp_lost_packets_total'),
     lost: await metric('lost_packets_total'),
     gaps: await metric('gaps_total'),
     overflows: await metric('overflows_total'),
@@ -78,10 +87,11 @@ export const whipTargets = (node: Node, prefix: string, count: number): Target[]
 
 /** Ten streams for a while, so that one stream alone is not measured in code that was not compiled yet. */
 const warmUp = async (node: Node, { warmUpMs }: Plan): Promise<PublisherReport> => {
-  await using publisher = startHelper('./publishers.ts');
-  await publisher.ask('start', { targets: whipTargets(node, 'rec-warm', warmingStreams), pacing: 'paced' });
+  await using stack = new AsyncDisposableStack();
+  const publishers = startPublishers(stack, warmingStreams);
+  await publishers.start({ targets: whipTargets(node, 'rec-warm', warmingStreams), pacing: 'paced' });
   await pause(2 * warmUpMs);
-  return await publisher.ask<PublisherReport>('stop');
+  return await publishers.stop();
 };
 
 /** Weir: from WHIP to durable segments. */
@@ -91,16 +101,15 @@ export const measureWeir = async (streams: number, plan: Plan, nodeOptions: read
   await pause(plan.warmUpMs);
   const idle = await measureWindows(pids, { ...plan, windows: 1 }, nothing);
   const warmed = await warmUp(node, plan);
-  const publisher = stack.use(startHelper('./publishers.ts'));
-  await publisher.ask('start', { targets: whipTargets(node, 'rec', streams), pacing: 'paced' });
+  const publishers = startPublishers(stack, streams);
+  await publishers.start({ targets: whipTargets(node, 'rec', streams), pacing: 'paced' });
   await pause(plan.warmUpMs);
   const syncs = () => recorder.buckets('weir_recorder_sync_seconds');
   const before = await syncs();
   const windows = await measureWindows(pids, plan, nothing);
   const syncP99Ms = [1000 * quantileOf(since(before, await syncs()), 0.99)];
-  const measured = await publisher.ask<PublisherReport>('stop');
-  const published = { frames: warmed.frames + measured.frames, unsent: warmed.unsent + measured.unsent };
-  const missing = await findMissing(recorder, published);
+  const measured = await publishers.stop();
+  const missing = await findMissing(node, recorder, sumOfReports([warmed, measured]));
   const parts = [partOf('node', windows, [0], streams), partOf('recorder', windows, [1], streams)];
   const resting = [partOf('node idle', idle, [0], 1), partOf('recorder idle', idle, [1], 1)];
   return { server: 'weir', streams, parts: [totalOf(parts), ...parts, ...resting], missing, syncP99Ms };
@@ -113,8 +122,8 @@ export const measureFfmpeg = async (streams: number, plan: Plan): Promise<Measur
   const starting = await Promise.all(
     Array.from({ length: streams }, (_, index) => startFfmpegRecorder(`${directory}/${index + 1}`)),
   );
-  const publisher = stack.use(startHelper('./publishers.ts'));
-  await publisher.ask('start', { targets: starting, pacing: 'paced' });
+  const publishers = startPublishers(stack, streams);
+  await publishers.start({ targets: starting, pacing: 'paced' });
   const children = await Promise.all(starting.map(({ ready }) => ready));
   for (const child of children) stack.use(child);
   await pause(plan.warmUpMs);
@@ -150,10 +159,10 @@ export const measureBare = async (streams: number, plan: Plan): Promise<Measured
 };
 
 const publishAndMeasure = async (stack: AsyncDisposableStack, targets: Target[], pid: number, plan: Plan) => {
-  const publisher = stack.use(startHelper('./publishers.ts'));
-  await publisher.ask('start', { targets, pacing: 'paced' });
+  const publishers = startPublishers(stack, targets.length);
+  await publishers.start({ targets, pacing: 'paced' });
   await pause(plan.warmUpMs);
   const windows = await measureWindows([pid], plan, nothing);
-  await publisher.ask('stop');
+  await publishers.stop();
   return windows;
 };

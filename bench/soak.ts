@@ -5,9 +5,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startHelper } from './helper-process.ts';
 import { processUsage } from './process-usage.ts';
-import type { PublisherReport } from './publishers.ts';
+import { startPublishers } from './publisher-group.ts';
 import { startWeir, whipTargets } from './record-servers.ts';
 import { showTable, slopeOf } from './statistics.ts';
 
@@ -46,10 +45,10 @@ const main = async (): Promise<void> => {
   const streams = Number(values.streams ?? (values.quick ? 2 : 10));
   await using stack = new AsyncDisposableStack();
   const { node, recorder, pids } = await startWeir(stack, []);
-  const publisher = stack.use(startHelper('./publishers.ts'));
-  await publisher.ask('start', { targets: whipTargets(node, 'rec', streams), pacing: 'paced' });
+  const publishers = startPublishers(stack, streams);
+  await publishers.start({ targets: whipTargets(node, 'rec', streams), pacing: 'paced' });
   const samples = await sample(pids, minutes);
-  const { frames } = await publisher.ask<PublisherReport>('stop');
+  const { frames } = await publishers.stop();
   while ((await recorder.metric('weir_recorder_samples_total')) < frames) await pause(200);
   const growth = { node: growthOf(samples, 0), recorder: growthOf(samples, 1) };
   const shown = samples.filter((_, at) => at % Math.ceil(samples.length / 12) === 0 || at === samples.length - 1);
