@@ -57,6 +57,21 @@ describe('a stream in VP8', () => {
     });
     expect(recorder.commands).toEqual([]);
   });
+
+  test('is not kept for replay, but what follows it in another codec is', async () => {
+    const tracks = [vp8];
+    await using tap = await openTestTap({ recorder: { auto_streams: ['*'] } }, () =>
+      tracks.map((track) => ({ ...track })),
+    );
+    const publisher = tap.publish('cam-1');
+    publisher.sendMany(10);
+    const ring = () => tap.core.streams.get('cam-1')?.media.ring;
+    expect(ring()).toBeNull();
+    publisher.session.close();
+    tracks[0] = videoTrack;
+    tap.publish('cam-1').sendMany(10);
+    expect(ring()).toMatchObject({ firstOrdinal: 10, nextOrdinal: 20 });
+  });
 });
 
 test('audio other than Opus is left out: an event and the stream say so while its video is recorded', async () => {

@@ -3,9 +3,9 @@ import type { EventData, EventType, RecordingStarted, RecordOrder } from '@weir/
 import { boundedMap } from './bounded-map.ts';
 import type { Claims } from './claims.ts';
 import type { NodeClock } from './clock.ts';
-import { isAutoRecorded, leftOutTracks } from './recordable.ts';
+import { isAutoRecorded, leftOutTracks, recordingFault } from './recordable.ts';
 import type { Recorder, Recorders } from './recorders.ts';
-import type { RecordingState, RunningRecording, Stream } from './stream.ts';
+import { publishedTracks, type RecordingState, type RunningRecording, type Stream } from './stream.ts';
 import type { Streams } from './streams.ts';
 
 /** How long a stream whose recording ended or was refused is not offered again, in milliseconds. */
@@ -46,7 +46,9 @@ export const createRecordingStates = (deps: RecordingsDeps) => {
   const keepOrRelease = (stream: Stream) => {
     const { kind } = stream.recording;
     const isOrdered = kind === 'starting' || kind === 'recording';
-    if (isOrdered || (isAuto(stream) && !stream.isHeld)) stream.media.keep();
+    const tracks = publishedTracks(stream);
+    const isToCome = isAuto(stream) && !stream.isHeld && (tracks === null || recordingFault(tracks) === null);
+    if (isOrdered || isToCome) stream.media.keep();
     else if (claims.of(stream.name) === undefined) stream.media.release();
   };
   const set = (stream: Stream, state: RecordingState) => {
