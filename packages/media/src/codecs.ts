@@ -75,6 +75,9 @@ const h265Refusal = ({ fmtp = '' }: PublishedTrack): string | null => {
     : null;
 };
 
+/** All video runs its RTP and MP4 clock at 90 kHz (RFC 3551 §5). */
+export const videoClockRate = 90_000;
+
 /** What a video track's init segment says. */
 const describeVideo = (
   codec: string,
@@ -83,13 +86,13 @@ const describeVideo = (
   configuration: Uint8Array,
 ): TrackDescription => {
   const sampleEntry = visualSampleEntry(type, width, height, configuration);
-  return { codec, timescale: videoCodec.clockRate, sampleEntry, width, height };
+  return { codec, timescale: videoClockRate, sampleEntry, width, height };
 };
 
 const nothingRefused = (): null => null;
 const videoCodec = {
   kind: 'video',
-  clockRate: 90_000,
+  clockRate: videoClockRate,
   sampleDuration: 3000,
   // Entropy coding of VP9 and AV1 goes on from the frame before, and H265 names the pictures it needs: without them
   // decoders run into errors, or stop.

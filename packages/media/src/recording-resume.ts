@@ -1,8 +1,9 @@
 import type { RtpMoment } from './arrival-clock.ts';
-import type { TrackKind } from './codecs.ts';
+import { type TrackKind, videoClockRate } from './codecs.ts';
 import { decodeInitSegment } from './init-segment.ts';
 import { type LaneFiles, newLaneFiles } from './lane.ts';
 import type { OpenSegment } from './open-segments.ts';
+import { opusClockRate } from './opus.ts';
 import type { SegmentScan } from './part-scan.ts';
 import type { RecordingResume, ResumedTrack, SegmentTrack } from './recording-messages.ts';
 import type { ResumePoint } from './resume-point.ts';
@@ -12,6 +13,9 @@ import type { ResumePoint } from './resume-point.ts';
  * period, and whether it is final (its segment has its row already).
  */
 export type TrackFile = { track: TrackKind; segment: number; scan: SegmentScan; init: Uint8Array; final: boolean };
+
+/** The clocks of the tracks, Hz: those of all codecs that are recorded. */
+const clockRates: Readonly<Record<TrackKind, number>> = { video: videoClockRate, audio: opusClockRate };
 
 /**
  * What a restart needs, from the tracks' last files. `lastSegment` is the highest number used by any file or row,
@@ -75,7 +79,7 @@ export const resumedSegments = (resume: RecordingResume | null): OpenSegment[] =
 
 const addTrack = (segments: Map<number, OpenSegment>, { point, open, configuration: _ }: ResumedTrack): void => {
   if (open === null) return;
-  const timescale = point.track === 'video' ? 90_000 : 48_000;
+  const timescale = clockRates[point.track];
   const { segment: number, baseDecodeTime, duration, samples, bytes } = open;
   const startMs = (baseDecodeTime * 1000) / timescale;
   const wallMs = (point.clock?.wallMs ?? 0) - ((point.decodeTime - baseDecodeTime) * 1000) / timescale;
@@ -96,7 +100,7 @@ const addTrack = (segments: Map<number, OpenSegment>, { point, open, configurati
 export const resumedOrigin = (resume: RecordingResume | null): { timeMs: number; wallMs: number } | null => {
   let origin: { timeMs: number; wallMs: number } | null = null;
   for (const { point } of resume?.tracks ?? []) {
-    const timeMs = (point.decodeTime * 1000) / (point.track === 'video' ? 90_000 : 48_000);
+    const timeMs = (point.decodeTime * 1000) / clockRates[point.track];
     if (point.clock === null || (origin !== null && origin.timeMs >= timeMs)) continue;
     origin = { timeMs, wallMs: point.clock.wallMs };
   }
@@ -106,7 +110,7 @@ export const resumedOrigin = (resume: RecordingResume | null): { timeMs: number;
 /** Where the RTP clocks of the tracks stood before the restart. */
 export const resumedMoments = (resume: RecordingResume | null): { rtp: RtpMoment; arrivalMs: number }[] =>
   standingTracks(resume).flatMap(({ point: { track, clock } }) => {
-    const perMs = track === 'video' ? 90 : 48;
+    const perMs = clockRates[track] / 1000;
     return clock === null ? [] : [{ rtp: { track, ssrc: null, timestamp: clock.rtp, perMs }, arrivalMs: clock.wallMs }];
   });
 
@@ -114,7 +118,7 @@ export const resumedMoments = (resume: RecordingResume | null): { rtp: RtpMoment
 export const resumedLaneFiles = (track: ResumedTrack | undefined): LaneFiles => {
   if (track === undefined) return newLaneFiles();
   const { point, configuration } = track;
-  const timescale = point.track === 'video' ? 90_000 : 48_000;
+  const timescale = clockRates[point.track];
   return {
     configuration,
     initPeriod: point.period,
