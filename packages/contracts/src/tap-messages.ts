@@ -15,7 +15,7 @@ export const MAX_TAP_LINE_BYTES = 1_048_576;
 const id = z.string().min(1).max(128);
 const ordinal = z.int().min(0);
 
-/** A track of a publication as the node forwards it. */
+/** A track of a publication as the node forwards it; `ssrc` is 0 where none was announced, until its first packet came. */
 export const publishedTrack = z.object({
   kind: trackKind,
   codec: z.string().max(32),

@@ -78,10 +78,8 @@ export const av1Elements = (payload: Uint8Array): Av1Element[] | null => {
   return elements.length === 0 || (count > 0 && elements.length !== count) ? null : elements;
 };
 
-const addPayload = (unit: Av1Unit, payload: Uint8Array): boolean => {
-  if (unit.size > mostUnitBytes || unit.pieces.length > mostPieces) return false;
-  return av1Elements(payload)?.every((element) => addElement(unit, element)) ?? false;
-};
+const addPayload = (unit: Av1Unit, payload: Uint8Array): boolean =>
+  av1Elements(payload)?.every((element) => addElement(unit, element)) ?? false;
 
 const addElement = (unit: Av1Unit, { bytes, continues, unfinished }: Av1Element): boolean => {
   if (continues !== (unit.fragment !== null)) return false;

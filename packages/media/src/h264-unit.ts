@@ -1,12 +1,4 @@
-import {
-  addNal,
-  beginFragment,
-  continueFragment,
-  endFragment,
-  hasRoom,
-  type NalAccessUnit,
-  type NalRules,
-} from './nal-unit.ts';
+import { addNal, beginFragment, continueFragment, endFragment, type NalAccessUnit, type NalRules } from './nal-unit.ts';
 
 /** An H.264 access unit being collected. */
 export type H264Unit = NalAccessUnit<'sps' | 'pps'>;
@@ -40,9 +32,8 @@ export const h264Rules: NalRules<'sps' | 'pps'> = {
   },
 };
 
-/** Adds one RTP payload (RFC 6184 §5.6, §5.7.1, §5.8); false when it is not valid or the unit grows beyond 16 MiB. */
+/** Adds one RTP payload (RFC 6184 §5.6, §5.7.1, §5.8); false when it is not valid. */
 export const addH264Payload = (unit: H264Unit, payload: Uint8Array): boolean => {
-  if (!hasRoom(unit)) return false;
   const type = (payload[0] as number) & 0x1f;
   if (type === h264NalType.fuA) return addFragment(unit, payload);
   if (unit.fragment !== null) return false;

@@ -1,12 +1,4 @@
-import {
-  addNal,
-  beginFragment,
-  continueFragment,
-  endFragment,
-  hasRoom,
-  type NalAccessUnit,
-  type NalRules,
-} from './nal-unit.ts';
+import { addNal, beginFragment, continueFragment, endFragment, type NalAccessUnit, type NalRules } from './nal-unit.ts';
 
 /** Kinds of parameter sets of H.265. */
 export type H265SetKind = 'vps' | 'sps' | 'pps';
@@ -51,9 +43,9 @@ export const h265Rules: NalRules<H265SetKind> = {
   },
 };
 
-/** Adds one RTP payload (RFC 7798 §4.4.1 to §4.4.3, no DONL); false when it is not valid or the unit grows beyond 16 MiB. */
+/** Adds one RTP payload (RFC 7798 §4.4.1 to §4.4.3, no DONL); false when it is not valid. */
 export const addH265Payload = (unit: H265Unit, payload: Uint8Array): boolean => {
-  if (!hasRoom(unit) || payload.length <= headerBytes) return false;
+  if (payload.length <= headerBytes) return false;
   const type = wireType(payload);
   if (type === h265NalType.fragment) return addFragment(unit, payload);
   if (unit.fragment !== null) return false;

@@ -1,6 +1,6 @@
 import type { ReceivedPacket } from './access-unit.ts';
 import { concatBytes } from './boxes.ts';
-import { type CollectedUnit, emptyUnit, mostPieces, mostUnitBytes } from './unit-depacketizer.ts';
+import { type CollectedUnit, emptyUnit } from './unit-depacketizer.ts';
 
 /**
  * An access unit of NAL units: its sample has them behind 4-byte lengths. Parameter sets are kept beside; `fragment` is
@@ -29,9 +29,6 @@ export const beginNalUnit = <Kind extends string>(
   ...emptyUnit(packet),
   sets: Object.fromEntries(rules.kinds.map((kind) => [kind, []])) as unknown as Record<Kind, Uint8Array[]>,
 });
-
-/** Whether a unit may take more. */
-export const hasRoom = (unit: CollectedUnit): boolean => unit.size <= mostUnitBytes && unit.pieces.length <= mostPieces;
 
 /** Adds a whole NAL unit; false when it is not valid. */
 export const addNal = <Kind extends string>(

@@ -20,7 +20,7 @@ export type CollectedUnit = {
 /** What differs from one payload format to the next. */
 export type PayloadFormat<U extends CollectedUnit> = {
   begin: (packet: ReceivedPacket) => U;
-  /** Adds one payload, which is not empty; false when it is not valid or the unit grows beyond its bounds. */
+  /** Adds one payload, which is not empty; false when it is not valid. */
   add: (unit: U, payload: Uint8Array) => boolean;
   /** Whether a payload is evidently the first of its unit. */
   isStart: (payload: Uint8Array) => boolean;
@@ -65,6 +65,8 @@ export const emptyUnit = (packet: ReceivedPacket): CollectedUnit & { fragment: n
 /** Bounds of a unit in hand: bytes, and views that its sample is made of. */
 export const mostUnitBytes = 16 * 1024 * 1024;
 export const mostPieces = 32_768;
+
+const hasRoom = (unit: CollectedUnit): boolean => unit.size <= mostUnitBytes && unit.pieces.length <= mostPieces;
 
 /** Packets in order to access units, by the rules of a payload format; `intact`: it goes on without a hole before it. */
 export const unitDepacketizer = <U extends CollectedUnit>(format: PayloadFormat<U>, intact: boolean): Depacketizer => {
@@ -150,7 +152,7 @@ export const unitDepacketizer = <U extends CollectedUnit>(format: PayloadFormat<
     const unit = unitFor(packet, out);
     if (unit === null) return;
     unit.firstOrdinal = Math.min(unit.firstOrdinal, packet.ordinal);
-    if (!format.add(unit, packet.rtp.payload)) {
+    if (!hasRoom(unit) || !format.add(unit, packet.rtp.payload)) {
       malformed++;
       drop(packet.rtp.timestamp, true);
       if (packet.rtp.marker) state = { kind: 'idle', intact: true };

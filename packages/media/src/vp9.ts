@@ -1,7 +1,7 @@
 import type { Depacketizer } from './access-unit.ts';
 import { concatBytes } from './boxes.ts';
 import { sameBytes } from './byte-equality.ts';
-import { type CollectedUnit, emptyUnit, mostPieces, mostUnitBytes, unitDepacketizer } from './unit-depacketizer.ts';
+import { type CollectedUnit, emptyUnit, unitDepacketizer } from './unit-depacketizer.ts';
 import { encodeVp9Configuration, vp9Level } from './vp9-configuration.ts';
 import { decodeVp9Descriptor, type Vp9Descriptor } from './vp9-descriptor.ts';
 import {
@@ -47,7 +47,6 @@ export const vp9Depacketizer = (start: Vp9Start = {}): Depacketizer => {
 const isFirst = ({ begins, layer }: Vp9Descriptor): boolean => begins && (layer?.spatial ?? 0) === 0;
 
 const addPayload = (unit: Vp9Unit, payload: Uint8Array): boolean => {
-  if (unit.size > mostUnitBytes || unit.pieces.length > mostPieces) return false;
   const read = decodeVp9Descriptor(payload);
   if (read === null || read.length >= payload.length) return false;
   const { begins, ends } = read.descriptor;
