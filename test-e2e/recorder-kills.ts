@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { requireProgram, temporaryDirectory } from '@weir/testkit';
+import { randomFrom, requireProgram, temporaryDirectory } from '@weir/testkit';
 import { expect } from 'vitest';
 import { recordingsOf } from './recordings.ts';
 import { spoolRecordings, untrueRows } from './spool-media.ts';
@@ -15,17 +15,6 @@ const recorderPid = (supervisor: number): number | null => {
   }).split('\n');
   const line = lines.find((one) => one.includes('recorder-worker'));
   return line === undefined ? null : Number(line.trim().split(' ')[0]);
-};
-
-/** Numbers in [0, 1) that a seed determines (mulberry32). */
-const seeded = (seed: number) => {
-  let state = seed >>> 0;
-  return (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 };
 
 /** When media were last written below a directory, in wall milliseconds; 0 when there are none. */
@@ -54,7 +43,7 @@ export const surviveKills = async ({ kills, seconds, seed }: Kills): Promise<voi
   await using weir = await startWeirUp(directory.path);
   const supervisor = weir.child.pid ?? 0;
   const spool = join(directory.path, 'data/spool');
-  const random = seeded(seed);
+  const random = randomFrom(seed);
   const moments = Array.from({ length: kills }, () => random() * (seconds - 3) * 1000).sort((a, b) => a - b);
   const publication = startPattern(weir, 'killed', seconds);
   await eventually(async () => (await recordingsOf(weir, 'killed').catch(() => [])).length > 0, 50);

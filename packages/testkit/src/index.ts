@@ -18,6 +18,7 @@ export { type Mosquitto, type MosquittoOptions, type MosquittoUser, startMosquit
 export { type PicturePublication, publishPictures } from './picture-publisher.ts';
 export { type Postgres, startPostgres } from './postgres.ts';
 export { findProgram, type Program, requireProgram } from './programs.ts';
+export { randomFrom } from './random.ts';
 export { type S3RequestRecord, type S3Server, type S3ServerOptions, startS3Server } from './s3-server.ts';
 export type { S3Fault, S3FaultRule, S3Faults } from './s3-server-faults.ts';
 export { openShaka, type Shaka, type ShakaState } from './shaka.ts';

@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { randomFrom } from './random.ts';
 
 /**
  * A bad network between a WebRTC client and a server of this machine. The client signals to `url`; in the answers the
@@ -26,17 +27,6 @@ export type LossyPathOptions = {
   delayMs: number;
   /** So many of the client's first packets are lost whatever is drawn. */
   loseFirst?: number;
-};
-
-/** Numbers in 0…1, the same for the same seed (mulberry32). */
-const randomFrom = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 };
 
 /** RTP and RTCP by their first byte (RFC 7983 §7). */

@@ -8,6 +8,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { randomFrom } from '@weir/testkit';
 
 /** One thing that was asked of the disk and done; paths are relative to the spool. `told`: the watermark told so far. */
 export type Step = { told: number } & StepKind;
@@ -57,14 +58,7 @@ export const allZero: Fate = { name: 'zeroes', entry: () => true, block: () => f
 
 /** Each block, entry and length is decided by chance; `seed` repeats it. */
 export const byChance = (seed: number): Fate => {
-  let state = seed;
-  // mulberry32
-  const random = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const random = randomFrom(seed);
   const isKept = () => random() < 0.5;
   return {
     name: `chance ${seed}`,
