@@ -101,13 +101,16 @@ test('tells the node its durable watermark and resume points within a second or 
     await tap.until(() =>
       tap.signals('cam-1').some((signal) => signal.kind === 'heartbeat' && signal.durable_ordinal > 150),
     );
-    const metrics = await (await fetch(`http://127.0.0.1:${recorder.port}/metrics`)).text();
+    let metrics = '';
     const read = (name: string) => Number(new RegExp(`^weir_${name}\\{[^}]*\\} (\\S+)$`, 'm').exec(metrics)?.[1]);
+    // Between two segments no file is open; the last one's stay open for as long as the publisher may go on.
+    while (read('recorder_stream_open_files') !== 2) {
+      metrics = await (await fetch(`http://127.0.0.1:${recorder.port}/metrics`)).text();
+    }
     expect(read('recorder_stream_packets')).toBe(read('recorder_packets_total'));
     expect(read('recorder_stream_samples')).toBe(read('recorder_samples_total'));
     expect(read('recorder_stream_parts')).toBeGreaterThan(5);
     expect(read('recorder_stream_lost_packets')).toBe(0);
-    expect(read('recorder_stream_open_files')).toBe(2);
     expect(read('recorder_open_files')).toBe(2);
     expect(read('recorder_stream_seconds_since_durable')).toBeLessThan(2);
     expect(read('recorder_sync_seconds_count')).toBeGreaterThan(2);
@@ -120,7 +123,8 @@ test('tells the node its durable watermark and resume points within a second or 
     await tap.until(() => tap.messages.some(({ kind }) => kind === 'ended'));
     const after = await (await fetch(`http://127.0.0.1:${recorder.port}/metrics`)).text();
     expect(after).not.toMatch(/recorder_stream_[a-z_]+\{/);
-    expect(beats.at(-1)?.tally).toMatchObject({ lost: 0, recovered: 0, open_files: 2 });
+    expect(beats.at(-1)?.tally).toMatchObject({ lost: 0, recovered: 0 });
+    expect(beats.map(({ tally }) => tally?.open_files)).toContain(2);
     expect(tap.messages.find(({ kind }) => kind === 'ended')).toMatchObject({ stream: 'cam-1', cause: 'no_publisher' });
   } finally {
     await recorder.stop();
