@@ -1,6 +1,7 @@
 import type { TrackKind } from '@weir/media';
 import {
   type MediaStreamTrack,
+  type RTCDtlsTransport,
   RTCPeerConnection,
   RTCRtpCodecParameters,
   type RTCRtpTransceiver,
@@ -14,6 +15,7 @@ import {
   useREMB,
 } from 'werift';
 import { stopFlights } from './dtls.ts';
+import { keepSent, type Retransmission } from './retransmission.ts';
 import { deleteSession, postOffer, type RemoteSession, type SignallingOptions } from './signalling.ts';
 
 /**
@@ -28,6 +30,8 @@ export type WhipClient = {
   /** Sends one RTP packet; payload type and SSRC are replaced by the negotiated ones, sequence and timestamp kept. */
   sendVideo(rtp: Buffer): void;
   sendAudio(rtp: Buffer): void;
+  /** Sends the last packet of each track once more, before the end: that it was lost, no later packet shows. */
+  repeatLast(): void;
   stats(): WhipClientStats;
   /** Deletes the session at the server and closes the connection. */
   close(): Promise<void>;
@@ -86,7 +90,17 @@ export const whipPublish = (options: WhipOptions): WhipClient => {
     counters.keyFrameRequests++;
     options.onKeyFrameRequest?.();
   });
-  const connection = connect(peer, { silenceMs: defaultSilenceMs, ...options });
+  const senders = [video, audio].flatMap((transceiver) => (transceiver === undefined ? [] : [transceiver.sender]));
+  let retransmissions: Retransmission[] = [];
+  const onTransports = (transports: readonly RTCDtlsTransport[]) => {
+    retransmissions = transports.map((transport) =>
+      keepSent(
+        transport,
+        senders.filter((sender) => sender.dtlsTransport === transport),
+      ),
+    );
+  };
+  const connection = connect(peer, { silenceMs: defaultSilenceMs, ...options, onTransports });
   const send = (transceiver: RTCRtpTransceiver | undefined, rtp: Buffer) => {
     if (transceiver === undefined || peer.connectionState !== 'connected') {
       counters.unsent++;
@@ -101,6 +115,9 @@ export const whipPublish = (options: WhipOptions): WhipClient => {
     ...connection,
     sendVideo: (rtp) => send(video, rtp),
     sendAudio: (rtp) => send(audio, rtp),
+    repeatLast: () => {
+      for (const one of retransmissions) one.repeatLast();
+    },
     stats: () => ({ ...counters }),
   };
 };
@@ -163,7 +180,7 @@ const openPeer = (video: RTCRtpCodecParameters[], audio: RTCRtpCodecParameters[]
 
 const connect = (
   peer: RTCPeerConnection,
-  options: SignallingOptions & { silenceMs?: number },
+  options: SignallingOptions & { silenceMs?: number; onTransports?: (transports: readonly RTCDtlsTransport[]) => void },
 ): Pick<WhipClient, 'connected' | 'closed' | 'close'> => {
   let ended: Promise<void> | undefined;
   const up = Promise.withResolvers<void>();
@@ -185,6 +202,7 @@ const connect = (
         if (state === 'closed') down.resolve(state);
       });
     }
+    options.onTransports?.(peer.dtlsTransports);
     if (options.silenceMs !== undefined) watchReports(peer, options.silenceMs, down);
     return remote;
   });

@@ -136,7 +136,7 @@ const allConnected = (node: Awaited<ReturnType<typeof openNode>>) =>
     expect(states.every((state) => state === 'connected')).toBe(true);
   });
 
-/** Sends in small turns: the client keeps only its last 128 packets for those who ask again. */
+/** Sends in small turns, as a publisher does. */
 const sendAll = async (count: number, send: (index: number) => void) => {
   for (let index = 0; index < count; index++) {
     send(index);

@@ -24,6 +24,8 @@ export type Transmission = {
 
 /** So long the last packets can still be asked for again; the client answers from its history. */
 const settleMs = 500;
+/** How often meanwhile the very last packets are sent once more: nobody else tells that they were lost. */
+const lastRepeats = 4;
 const closeTimeoutMs = 5_000;
 
 const commonArgs = ['-hide_banner', '-nostdin', '-loglevel', 'error'];
@@ -84,7 +86,11 @@ export const startTransmission = (options: TransmissionOptions, signal: AbortSig
       throw error instanceof WeirError ? error : connectError(error, url);
     });
     phase = 'ending';
-    await systemClock.sleep(settleMs);
+    for (let repeat = 0; repeat < lastRepeats; repeat++) {
+      await systemClock.sleep(settleMs / (lastRepeats + 1));
+      link.current()?.repeatLast();
+    }
+    await systemClock.sleep(settleMs / (lastRepeats + 1));
   };
 
   const close = () => within(link.close(), closeTimeoutMs, () => new WeirError('timed_out', `${url} does not answer`));
