@@ -12,6 +12,8 @@ import { randomFrom } from './random.ts';
 export type LossyPath = AsyncDisposable & {
   readonly url: string;
   readonly counters: Readonly<Record<'up' | 'down', { passed: number; lost: number; reordered: number }>>;
+  /** How many RTP packets of the client, all or one source's, got through neither at first nor when they were repeated. */
+  neverPassed(ssrc?: number): number;
 };
 
 export type LossyPathOptions = {
@@ -32,6 +34,12 @@ export type LossyPathOptions = {
 /** RTP and RTCP by their first byte (RFC 7983 §7). */
 const isMedia = (datagram: Buffer): boolean => datagram[0] !== undefined && datagram[0] >= 128 && datagram[0] <= 191;
 
+/** A packet of media and all its repetitions have the same source and number, which SRTP leaves legible. */
+const packetName = (datagram: Buffer): string | null => {
+  const isRtcp = datagram.readUInt8(1) >= 192 && datagram.readUInt8(1) <= 223;
+  return isRtcp ? null : `${datagram.readUInt32BE(8)}:${datagram.readUInt16BE(2)}`;
+};
+
 const bound = async (): Promise<Socket> => {
   const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20 });
   socket.bind(0, '127.0.0.1');
@@ -46,13 +54,24 @@ export const openLossyPath = async (options: LossyPathOptions): Promise<LossyPat
   const none = () => ({ passed: 0, lost: 0, reordered: 0 });
   const counters = { up: none(), down: none() };
   const timers = new Set<NodeJS.Timeout>();
+  const absent = new Set<string>();
+  const present = new Set<string>();
+
+  const note = (datagram: Buffer, isLost: boolean): void => {
+    const name = packetName(datagram);
+    if (name === null || present.has(name)) return;
+    (isLost ? absent : present).add(name);
+    if (!isLost) absent.delete(name);
+  };
 
   const pass = (way: 'up' | 'down', datagram: Buffer, send: () => void): void => {
     let waitMs = delayMs;
     if (isMedia(datagram)) {
       const [fate, length] = [random(), random()];
       const isFirst = way === 'up' && counters.up.lost < loseFirst;
-      if (isFirst || fate < lossShare) {
+      const isLost = isFirst || fate < lossShare;
+      if (way === 'up') note(datagram, isLost);
+      if (isLost) {
         counters[way].lost += 1;
         return;
       }
@@ -92,6 +111,7 @@ export const openLossyPath = async (options: LossyPathOptions): Promise<LossyPat
   return {
     url: `http://127.0.0.1:${(signalling.address() as AddressInfo).port}`,
     counters,
+    neverPassed: (ssrc) => [...absent].filter((name) => ssrc === undefined || name.startsWith(`${ssrc}:`)).length,
     [Symbol.asyncDispose]: async () => {
       for (const timer of timers) clearTimeout(timer);
       signalling.closeAllConnections();
