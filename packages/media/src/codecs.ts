@@ -69,7 +69,7 @@ export type Codec = {
 /** NAL units out of decoding order, or over several streams, would have to be put in order first (RFC 7798 §7.1). */
 const h265Refusal = ({ fmtp = '' }: PublishedTrack): string | null => {
   const mode = fmtpValue(fmtp, 'tx-mode') ?? 'SRST';
-  if (mode !== 'SRST') return `H265 over several RTP streams (tx-mode ${mode}) cannot be recorded`;
+  if (mode.toUpperCase() !== 'SRST') return `H265 over several RTP streams (tx-mode ${mode}) cannot be recorded`;
   return Number(fmtpValue(fmtp, 'sprop-max-don-diff') ?? 0) > 0
     ? 'H265 out of decoding order (sprop-max-don-diff above 0) cannot be recorded'
     : null;

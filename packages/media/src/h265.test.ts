@@ -194,6 +194,7 @@ describe('parameter sets', () => {
     ['sprop-max-don-diff=0', null],
     ['level-id=93;sprop-max-don-diff=2', expect.stringContaining('decoding order')],
     ['tx-mode=SRST', null],
+    ['tx-mode=srst', null],
     ['tx-mode=MRST', expect.stringContaining('MRST')],
   ])('what its fmtp says decides whether a track can be recorded: %s', (own, expected) => {
     expect(codecs.H265!.refusal({ ...track, fmtp: own })).toEqual(expected);

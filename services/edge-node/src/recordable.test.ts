@@ -17,6 +17,8 @@ describe('what can be recorded', () => {
     }
     expect(recordingFault([vp8, audioTrack])).toMatch(/^video in VP8 cannot be recorded in MP4; publish H264/);
     expect(recordingFault([pcmu])).toBe('audio in PCMU cannot be recorded in MP4; publish Opus');
+    const streams: PublishedTrack = { ...videoTrack, codec: 'H265', fmtp: 'tx-mode=MRST' };
+    expect(recordingFault([streams, audioTrack])).toMatch(/over several RTP streams/);
     expect(recordingFault([])).toBe('the publication has no track');
   });
 

@@ -14,15 +14,18 @@ const namesOf = (wanted: TrackKind): string =>
     .map(([name]) => (name === 'OPUS' ? 'Opus' : name))
     .join(', ');
 
-/** The tracks of a publication that cannot be recorded: recordings are fragmented MP4, which has no place for them. */
+/** Why a track cannot be recorded; null when it can. Recordings are fragmented MP4, which has no place for every codec. */
+const reasonAgainst = (track: PublishedTrack): string | null =>
+  isRecordable(track.codec)
+    ? (codecs[track.codec.toUpperCase()]?.refusal(track) ?? null)
+    : `${track.kind} in ${track.codec} cannot be recorded in MP4; publish ${namesOf(track.kind)}`;
+
+/** The tracks of a publication that cannot be recorded. */
 export const leftOutTracks = (tracks: readonly PublishedTrack[]): LeftOutTrack[] =>
-  tracks
-    .filter(({ codec }) => !isRecordable(codec))
-    .map(({ kind, codec }) => ({
-      track: kind,
-      codec,
-      reason: `${kind} in ${codec} cannot be recorded in MP4; publish ${namesOf(kind)}`,
-    }));
+  tracks.flatMap((track) => {
+    const reason = reasonAgainst(track);
+    return reason === null ? [] : [{ track: track.kind, codec: track.codec, reason }];
+  });
 
 /** Why a publication cannot be recorded; null when it can. Of one with video it is the video that counts. */
 export const recordingFault = (tracks: readonly PublishedTrack[]): string | null => {
