@@ -8,7 +8,15 @@ import { type MediaClip, memoryDirectory } from '@weir/testkit';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { allLost } from './power-cut.ts';
 import { examine, rowFaults, wholeRecording } from './recording-examination.ts';
-import { makeTestClip, type Programme, recordLive, recordRest, START_MS, testProgramme } from './recording-rig.ts';
+import {
+  makeTestClip,
+  type Programme,
+  progress,
+  recordLive,
+  recordRest,
+  START_MS,
+  testProgramme,
+} from './recording-rig.ts';
 import { createSegmentFile, reopenSegmentFile } from './segment-file.ts';
 import { type DiskCall, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts';
 
@@ -43,7 +51,8 @@ describe('a call to the disk or the ledger fails at any step', () => {
     ['any call fails with ENOSPC, the pages of a sync are gone', 'ENOSPC', 'dropped', null],
   ])(
     '%s: the media come again from the ring, and a power cut finds what rows say',
-    async (_, code, failedPages, only) => {
+    async (how, code, failedPages, only) => {
+      const tell = progress(isThorough, how);
       let calls = Number.POSITIVE_INFINITY;
       for (let failing = 1; failing <= calls; failing += isThorough ? 1 : 6) {
         using directory = memoryDirectory('fault');
@@ -60,6 +69,7 @@ describe('a call to the disk or the ledger fails at any step', () => {
           },
         });
         calls = Math.min(calls, counted);
+        tell(failing, calls);
         const at = `call ${failing}: ${failed}`;
         expect([at, await examine(directory.path, clip)]).toEqual([at, wholeRecording]);
         const image = sim.image();

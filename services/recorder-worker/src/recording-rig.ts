@@ -17,7 +17,7 @@ import type { SimulatedDisk } from './simulated-disk.ts';
 export const START_MS = 1_762_842_203_000;
 const STREAM = 'cam-1';
 const FIRST_ORDINAL = 100;
-const NEVER_MS = 4_000;
+const NEVER_MS = 8_000;
 
 /** What a publisher does; `atMs` after the start, `mediaMs` in the clip. */
 type Act = { atMs: number } & (
@@ -115,10 +115,13 @@ const startNode = async ({ acts, keyOrdinals }: Programme): Promise<Node> => {
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
 
-/** Resolves when `test` holds; rejects when it never does. */
-const until = async (test: () => boolean, what: () => string): Promise<void> => {
-  const deadlineMs = performance.now() + NEVER_MS;
+/** Resolves when `test` holds; rejects when for long nothing has happened, of which `happened` tells how much. */
+const until = async (test: () => boolean, happened: () => number, what: () => string): Promise<void> => {
+  let before = happened();
+  let deadlineMs = performance.now() + NEVER_MS;
   while (!test()) {
+    if (happened() !== before) deadlineMs = performance.now() + NEVER_MS;
+    before = happened();
     if (performance.now() > deadlineMs) throw new Error(`never: ${what()}`);
     await pause();
   }
@@ -131,6 +134,8 @@ type RunningRig = {
   passTo(atMs: number): void;
   /** Waits until everything that is under way is done, and the node was told of it. */
   settle(): Promise<void>;
+  /** Counts what happens. */
+  happened(): number;
 };
 
 /** Takes up what the ledger has ordered, or starts the recording; null when it is over. */
@@ -152,6 +157,7 @@ const startRun = (sim: SimulatedDisk, { tap, told }: Node): RunningRig | null =>
   const recordingId = order?.recording_id ?? spool.startRecording(start).recording_id;
   const absence = order === undefined ? null : ({ cause: 'recorder_restart', gapFromMs: null } as const);
   const run = runRecording(deps, STREAM, recordingId, absence);
+  const happened = () => sim.steps.length + counts.packets;
   /** Until nothing has happened for some turns of the event loop. */
   const quiet = async () => {
     for (let turns = 0, before = -1; turns < 8; turns += 1) {
@@ -159,14 +165,14 @@ const startRun = (sim: SimulatedDisk, { tap, told }: Node): RunningRig | null =>
       // At any moment, for a watermark that is ahead of the disk does harm only between two others.
       run.heartbeat();
       sim.told = Math.max(sim.told, told());
-      const happened = sim.steps.length + counts.packets;
-      if (sim.isBusy || before !== happened) turns = 0;
-      before = happened;
+      if (sim.isBusy || before !== happened()) turns = 0;
+      before = happened();
     }
   };
   return {
     run,
     counts,
+    happened,
     passTo: (atMs) => {
       nowMs = atMs;
       run.tick();
@@ -179,6 +185,7 @@ const startRun = (sim: SimulatedDisk, { tap, told }: Node): RunningRig | null =>
           run.heartbeat();
           return tap.signals(STREAM).length > heard;
         },
+        happened,
         () => 'a heartbeat arrives',
       );
       sim.told = Math.max(sim.told, told());
@@ -187,7 +194,12 @@ const startRun = (sim: SimulatedDisk, { tap, told }: Node): RunningRig | null =>
 };
 
 /** Lets a run take in all that its node has, and ends it. */
-const finishRun = async ({ run }: RunningRig, sim: SimulatedDisk, node: Node, nextOrdinal: number): Promise<void> => {
+const finishRun = async (
+  { run, happened }: RunningRig,
+  sim: SimulatedDisk,
+  node: Node,
+  nextOrdinal: number,
+): Promise<void> => {
   const hasTaken = () => {
     run.heartbeat();
     sim.told = Math.max(sim.told, node.told());
@@ -195,7 +207,7 @@ const finishRun = async ({ run }: RunningRig, sim: SimulatedDisk, node: Node, ne
     return sim.told >= nextOrdinal;
   };
   try {
-    await until(hasTaken, () => `the watermark comes to ${nextOrdinal} from ${node.told()}`);
+    await until(hasTaken, happened, () => `the watermark comes to ${nextOrdinal} from ${node.told()}`);
   } catch (error) {
     await run.suspend();
     throw error;
@@ -231,4 +243,15 @@ export const recordRest = async (sim: SimulatedDisk, programme: Programme): Prom
   node.trim(sim.told);
   const rig = startRun(sim, node);
   if (rig !== null) await finishRun(rig, sim, node, programme.nextOrdinal);
+};
+
+/** With `isThorough` says on standard error, each twentieth of the way, how far a long test is. */
+export const progress = (isThorough: boolean, what: string) => {
+  let said = 0;
+  return (done: number, of: number): void => {
+    const share = Math.floor((20 * done) / of);
+    if (!isThorough || share <= said) return;
+    said = share;
+    process.stderr.write(`${what}: ${done} of ${of}\n`);
+  };
 };
