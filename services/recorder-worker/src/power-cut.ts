@@ -21,6 +21,7 @@ export type StepKind =
   | { kind: 'sync-failed'; path: string }
   | { kind: 'names'; path: string; directories: readonly string[] }
   | { kind: 'remove'; path: string }
+  | { kind: 'rename'; path: string; to: string }
   | { kind: 'ledger'; files: readonly LedgerFile[] };
 /** The bytes of a file of the ledger. */
 export type LedgerFile = { name: string; bytes: Uint8Array };
@@ -189,6 +190,12 @@ export const diskImage = (copy: SpoolCopy): DiskImage => {
       case 'remove':
         directoryAt(dirname(step.path)).present.delete(basename(step.path));
         return;
+      case 'rename': {
+        const file = fileOf(step.path);
+        directoryAt(dirname(step.path)).present.delete(basename(step.path));
+        directoryAt(dirname(step.to)).present.set(basename(step.to), file);
+        return;
+      }
       case 'ledger':
         ledger = step.files;
     }

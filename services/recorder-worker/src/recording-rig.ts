@@ -87,11 +87,13 @@ type Node = AsyncDisposable & {
 /** Starts a node. */
 const startNode = async ({ acts, keyOrdinals }: Programme): Promise<Node> => {
   const tap = await startTapServer(TOKEN);
+  const hasPicture = keyOrdinals.length > 0;
+  const tracks = clipTracks.filter(({ kind }) => kind === 'audio' || hasPicture);
   let next = 0;
   let publisher: TapPublisher | null = null;
   const play = (act: Act): void => {
     const atMs = START_MS + act.atMs;
-    if (act.kind === 'publish') publisher = tap.publish(STREAM, clipTracks, atMs);
+    if (act.kind === 'publish') publisher = tap.publish(STREAM, tracks, atMs);
     else if (act.kind === 'end') publisher?.end(atMs);
     else publisher?.packet(act.packet.track, act.packet.bytes, atMs);
   };
@@ -103,7 +105,10 @@ const startNode = async ({ acts, keyOrdinals }: Programme): Promise<Node> => {
         next += 1;
       }
     },
-    trim: (told) => tap.forget(STREAM, keyOrdinals.findLast((ordinal) => ordinal <= told) ?? FIRST_ORDINAL),
+    trim: (told) => {
+      const keyOrdinal = keyOrdinals.findLast((ordinal) => ordinal <= told) ?? FIRST_ORDINAL;
+      tap.forget(STREAM, hasPicture ? keyOrdinal : told);
+    },
     told: () =>
       tap
         .signals(STREAM)

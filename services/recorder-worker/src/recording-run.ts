@@ -12,6 +12,7 @@ import { type EndCause, openRecordingSession, type RecordingSession, type Sessio
 import { countedDisk, countsWithin, tallyOf } from './recording-tally.ts';
 import { type Recovered, recoverRecording } from './recovery.ts';
 import type { RingPlace } from './ring-place.ts';
+import { recoveryReader } from './unreadable-file.ts';
 
 /** What a run needs beside what all recordings share. */
 export type RunDeps = RecorderDeps & {
@@ -89,8 +90,14 @@ export const runRecording = (
       interrupt.signal.addEventListener('abort', done, { once: true });
     });
 
+  // Wherever the absence began: what is missing behind it is missing for the disk.
+  const givenUp = () => {
+    absence = { cause: 'disk_error', gapFromMs: absence?.gapFromMs ?? null };
+  };
+  const reader = recoveryReader(deps.disk, log, givenUp);
+
   const recover = async (): Promise<Recovered> => {
-    const recovered = await recoverRecording(spool, deps.disk, recordingId);
+    const recovered = await recoverRecording(spool, deps.disk, recordingId, reader);
     if (recovered.tornBytes > 0) log.warn({ bytes: recovered.tornBytes }, 'cut off what was not written whole');
     return recovered;
   };

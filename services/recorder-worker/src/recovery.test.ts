@@ -10,6 +10,7 @@ import {
   recordingCore,
   unixMsToNtp,
 } from '@weir/media';
+import { silentLog } from '@weir/runtime';
 import { openSpool, type Spool } from '@weir/spool';
 import { type ClipPacket, clipPackets, clipTracks, makeClip, temporaryDirectory } from '@weir/testkit';
 import { beforeAll, expect, test } from 'vitest';
@@ -18,6 +19,7 @@ import { joinTrack, probeTrack } from './recorder-fixture.ts';
 import { initOf, segmentOf } from './recording-rows.ts';
 import { type Recovered, recoverRecording } from './recovery.ts';
 import { type Disk, systemDisk } from './segment-file.ts';
+import { recoveryReader } from './unreadable-file.ts';
 
 const START_MS = 1_762_842_203_000;
 let packets: ClipPacket[] = [];
@@ -88,6 +90,14 @@ const recordOver = async (
   return core;
 };
 
+const recover = (spool: Spool, disk: Disk, id: string): Promise<Recovered> =>
+  recoverRecording(
+    spool,
+    disk,
+    id,
+    recoveryReader(disk, silentLog(), () => undefined),
+  );
+
 const open = (directory: string) => {
   const spool = openSpool(join(directory, 'spool'));
   const { recording_id: id } = spool.startRecording({
@@ -131,8 +141,8 @@ test.each([1.1, 2.2, 2.5, 3.3, 4.4, 4.65, 5.9])(
     using _ = spool;
     const all = inputs();
     const alive = all.filter((input) => input.kind !== 'packet' || input.arrivalMs < START_MS + seconds * 1000);
-    await recordOver(spool, await recoverRecording(spool, systemDisk, id), alive);
-    const recovered = await recoverRecording(spool, systemDisk, id);
+    await recordOver(spool, await recover(spool, systemDisk, id), alive);
+    const recovered = await recover(spool, systemDisk, id);
     await recordOver(spool, recovered, [...all, { kind: 'finish' }]);
     expectWhole(directory.path, spool, id);
   },
@@ -145,14 +155,14 @@ test('what was not written whole is cut off, at any length, and comes again from
     using directory = temporaryDirectory('recovery');
     const { spool, id } = open(directory.path);
     using _ = spool;
-    await recordOver(spool, await recoverRecording(spool, systemDisk, id), alive);
+    await recordOver(spool, await recover(spool, systemDisk, id), alive);
     const { path, files } = spool.openRecording(id);
     const video = files.findLast(({ track }) => track === 'video');
     if (video === undefined) throw new Error('no open video file');
     truncateSync(video.path, Math.max(10, video.bytes - cut));
     appendFileSync(join(path, 'a_seg_0002.m4s'), 'half a part');
     writeFileSync(join(path, 'v_init_2.m4s'), 'an init file that has no row');
-    const recovered = await recoverRecording(spool, systemDisk, id);
+    const recovered = await recover(spool, systemDisk, id);
     expect(recovered.tornBytes).toBeGreaterThan(10);
     expect(existsSync(join(path, 'v_init_2.m4s'))).toBe(false);
     await recordOver(spool, recovered, [...all, { kind: 'finish' }]);
@@ -183,13 +193,13 @@ test('lower files are final: names synced before their rows, hashed as they are,
       order.push('names');
     },
   };
-  await recordOver(watched, await recoverRecording(watched, disk, id), alive);
+  await recordOver(watched, await recover(watched, disk, id), alive);
   isAlive = false;
   const path = spool.openRecording(id).files.find(({ number }) => number === 2)?.path ?? '';
   const bytes = readFileSync(path);
   bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
   writeFileSync(path, bytes);
-  const { start } = await recoverRecording(watched, disk, id);
+  const { start } = await recover(watched, disk, id);
   for (const { file } of start.open) await file.close();
   expect(order).toEqual(['names', 'row 1', 'row 2']);
   const row = spool.segments(id)[1]?.tracks.find(({ track }) => track === 'video');
@@ -203,10 +213,10 @@ test('a recovery that is itself interrupted finds the same again', async () => {
   using _ = spool;
   const all = inputs();
   const alive = all.filter((input) => input.kind !== 'packet' || input.arrivalMs < START_MS + 4400);
-  await recordOver(spool, await recoverRecording(spool, systemDisk, id), alive);
-  const first = await recoverRecording(spool, systemDisk, id);
+  await recordOver(spool, await recover(spool, systemDisk, id), alive);
+  const first = await recover(spool, systemDisk, id);
   for (const { file } of first.start.open) await file.close();
-  const second = await recoverRecording(spool, systemDisk, id);
+  const second = await recover(spool, systemDisk, id);
   expect(second.resume).toEqual(first.resume);
   expect(second.lastMediaMs).toBe(first.lastMediaMs);
   await recordOver(spool, second, [...all, { kind: 'finish' }]);

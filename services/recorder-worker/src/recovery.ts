@@ -6,7 +6,6 @@
  * so is an init file without a row: nothing counts that names it. Nothing here asks the clock.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeObjectName, type TrackKind } from '@weir/contracts';
 import {
@@ -26,6 +25,7 @@ import {
 } from '@weir/spool';
 import type { SegmentFacts, WriterStart } from './media-writer.ts';
 import { type Disk, reopenSegmentFile } from './segment-file.ts';
+import type { RecoveryReader } from './unreadable-file.ts';
 
 /** A segment file as it was found: its whole parts, and the bytes they are in. */
 type FoundFile = OpenSegmentFile & { parts: PartSummary[]; content: Uint8Array; whole: Uint8Array };
@@ -68,8 +68,8 @@ const ownPoint = ({ parts, track }: FoundFile): ResumePoint[] =>
 const wallMsAt = (point: ResumePoint, ticks: number, timescale: number): number =>
   point.clock === null ? 0 : point.clock.wallMs - ((point.decodeTime - ticks) * 1000) / timescale;
 
-const readFound = async (file: OpenSegmentFile): Promise<FoundFile> => {
-  const content = await readFile(file.path);
+const readFound = async (reader: RecoveryReader, file: OpenSegmentFile): Promise<FoundFile> => {
+  const content = await reader.segment(file.path);
   const { parts, validLength } = scanSegment(content);
   return { ...file, parts, content, whole: content.subarray(0, validLength) };
 };
@@ -132,21 +132,23 @@ const removeStrays = async (disk: Disk, recording: OpenRecording, found: readonl
 };
 
 const configurationOf = async (
+  reader: RecoveryReader,
   { path }: OpenRecording,
   track: TrackKind,
   period: number,
 ): Promise<Uint8Array | null> => {
-  const bytes = await readFile(join(path, encodeObjectName({ kind: 'init', track, period })));
+  const bytes = await reader.init(join(path, encodeObjectName({ kind: 'init', track, period })));
   return decodeInitSegment(bytes)?.configuration ?? null;
 };
 
 const resumedTrack = async (
+  reader: RecoveryReader,
   recording: OpenRecording,
   point: ResumePoint,
   file: FoundFile | undefined,
 ): Promise<ResumedTrack> => {
   // Of a track that has no file yet, what others tell of it is the place of its first packet.
-  const configuration = point.period === 0 ? null : await configurationOf(recording, point.track, point.period);
+  const configuration = point.period === 0 ? null : await configurationOf(reader, recording, point.track, point.period);
   if (file === undefined) return { point, configuration, open: null };
   const { base_time: baseDecodeTime, duration, samples } = factsOf(file, timescaleOf(recording, point.track));
   const bytes = file.parts.reduce((sum, { length }) => sum + length, 0);
@@ -202,10 +204,15 @@ const reopen = async (
 };
 
 /** Makes the files of an open recording sound and tells where it goes on. */
-export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: string): Promise<Recovered> => {
+export const recoverRecording = async (
+  spool: Spool,
+  disk: Disk,
+  recordingId: string,
+  reader: RecoveryReader,
+): Promise<Recovered> => {
   const recording = spool.openRecording(recordingId);
-  const read = await Promise.all(recording.files.map(readFound));
-  const tornBytes = read.reduce((sum, { bytes, whole }) => sum + bytes - whole.length, 0);
+  const read = await Promise.all(recording.files.map((file) => readFound(reader, file)));
+  const tornBytes = read.reduce((sum, { content, whole }) => sum + content.length - whole.length, 0);
   await removeStrays(disk, recording, read);
   const found = read.filter(({ parts }) => parts.length > 0);
   // Whoever died may have died before; a row must not outlive the name of its file.
@@ -219,6 +226,7 @@ export const recoverRecording = async (spool: Spool, disk: Disk, recordingId: st
   const tracks = await Promise.all(
     [...points.values()].map((point) =>
       resumedTrack(
+        reader,
         recording,
         point,
         open.findLast(({ track }) => track === point.track),

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 
 /** The file operations of a recording: the seam at which a test makes a disk fail. */
 export type Disk = {
   /** Opens a file, `wx+` for a new one and `r+` for one that is there. */
   open(path: string, flags: 'wx+' | 'r+'): Promise<DiskFile>;
+  /** At most so many bytes of a file; fewer at its end, none behind it. */
+  read(path: string, position: number, bytes: number): Promise<Uint8Array>;
+  /** Gives a file another name, over one that has it. */
+  rename(from: string, to: string): Promise<void>;
   /** Syncs a directory's entries. */
   syncDirectory(path: string): Promise<void>;
   /** Removes a file; one that is not there is no error. */
@@ -51,6 +55,16 @@ export const systemDisk: Disk = {
       close: () => handle.close(),
     };
   },
+  read: async (path, position, bytes) => {
+    const handle = await open(path, 'r');
+    try {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(bytes), 0, bytes, position);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  },
+  rename: (from, to) => rename(from, to),
   syncDirectory: async (path) => {
     const handle = await open(path, 'r');
     try {

@@ -6,12 +6,12 @@ import { allZero, copyOf, type DiskImage, diskImage, ledgerFiles, type Step, typ
 import { type Disk, systemDisk } from './segment-file.ts';
 
 /** What is asked of a disk, or of the ledger. */
-export type DiskCall = 'open' | 'write' | 'truncate' | 'sync' | 'names' | 'remove' | 'ledger';
+export type DiskCall = 'open' | 'write' | 'truncate' | 'sync' | 'names' | 'remove' | 'rename' | 'read' | 'ledger';
 
 /** How it behaves. */
 export type SimulatedDiskOptions = {
   /** The error code with which the n-th call fails; null when it does not. */
-  failing?: (call: number, kind: DiskCall) => string | null;
+  failing?: (call: number, kind: DiskCall, path: string, position: number) => string | null;
   /** What becomes, for readers, of pages whose sync failed: still there until the cut, or gone at once. */
   failedPages?: 'kept' | 'dropped';
   /** The ledger's clock, wall milliseconds. */
@@ -43,6 +43,13 @@ const MUTATORS = [
   'endRecording',
 ] as const;
 
+const TURNS = 8;
+
+/** A sync takes its time: what is told to be durable before it is done is heard of before it is done. */
+const takeTime = async (): Promise<void> => {
+  for (let turn = 0; turn < TURNS; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
 /** Opens the spool at `root`, which may hold what a cut left. */
 export const simulatedDisk = (root: string, options: SimulatedDiskOptions = {}): SimulatedDisk => {
   const { failing = () => null, failedPages = 'kept', now = Date.now } = options;
@@ -55,15 +62,15 @@ export const simulatedDisk = (root: string, options: SimulatedDiskOptions = {}):
     steps.push({ ...step, told });
   };
   const at = (path: string) => relative(root, path) || '.';
-  const fails = (kind: DiskCall): Error | null => {
+  const fails = (kind: DiskCall, path: string, position = 0): Error | null => {
     calls += 1;
-    const code = failing(calls, kind);
+    const code = failing(calls, kind, path, position);
     return code === null ? null : Object.assign(new Error(`${code}: simulated ${kind}`), { code });
   };
-  const within = async <T>(kind: DiskCall, work: (error: Error | null) => Promise<T>): Promise<T> => {
+  const within = async <T>(kind: DiskCall, path: string, work: (error: Error | null) => Promise<T>): Promise<T> => {
     running += 1;
     try {
-      return await work(fails(kind));
+      return await work(fails(kind, path));
     } finally {
       running -= 1;
     }
@@ -79,13 +86,13 @@ export const simulatedDisk = (root: string, options: SimulatedDiskOptions = {}):
 
   const disk: Disk = {
     open: (path, flags) =>
-      within('open', async (error) => {
+      within('open', path, async (error) => {
         orThrow(error);
         const file = await systemDisk.open(path, flags);
         if (flags === 'wx+') note({ kind: 'create', path: at(path) });
         return {
           write: (pieces, position) =>
-            within('write', async (failure) => {
+            within('write', path, async (failure) => {
               const whole = Buffer.concat(pieces);
               // A write that fails has written some of it.
               const bytes = failure === null ? whole : whole.subarray(0, whole.length / 2);
@@ -94,7 +101,8 @@ export const simulatedDisk = (root: string, options: SimulatedDiskOptions = {}):
               orThrow(failure);
             }),
           sync: () =>
-            within('sync', async (failure) => {
+            within('sync', path, async (failure) => {
+              await takeTime();
               if (failure === null) {
                 await file.sync();
                 note({ kind: 'sync', path: at(path) });
@@ -106,7 +114,7 @@ export const simulatedDisk = (root: string, options: SimulatedDiskOptions = {}):
               throw failure;
             }),
           truncate: (bytes) =>
-            within('truncate', async (failure) => {
+            within('truncate', path, async (failure) => {
               orThrow(failure);
               note({ kind: 'truncate', path: at(path), bytes });
               await file.truncate(bytes);
@@ -115,13 +123,24 @@ export const simulatedDisk = (root: string, options: SimulatedDiskOptions = {}):
         };
       }),
     syncDirectory: (path) =>
-      within('names', async (error) => {
+      within('names', path, async (error) => {
         orThrow(error);
+        await takeTime();
         await systemDisk.syncDirectory(path);
         names(path);
       }),
+    read: async (path, position, bytes) => {
+      orThrow(fails('read', path, position + bytes - 1));
+      return systemDisk.read(path, position, bytes);
+    },
+    rename: (from, to) =>
+      within('rename', from, async (error) => {
+        orThrow(error);
+        note({ kind: 'rename', path: at(from), to: at(to) });
+        await systemDisk.rename(from, to);
+      }),
     remove: (path) =>
-      within('remove', async (error) => {
+      within('remove', path, async (error) => {
         orThrow(error);
         note({ kind: 'remove', path: at(path) });
         await systemDisk.remove(path);
@@ -143,7 +162,7 @@ export const simulatedDisk = (root: string, options: SimulatedDiskOptions = {}):
     return [
       method,
       (...args: unknown[]) => {
-        orThrow(method === 'startRecording' ? null : fails('ledger'));
+        orThrow(method === 'startRecording' ? null : fails('ledger', '.'));
         const result = call(...args);
         note({ kind: 'ledger', files: ledgerFiles(root) });
         return result;
