@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { type EvictionScope, evictionOrder } from './eviction.ts';
 import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
@@ -76,7 +77,16 @@ test('what is being uploaded does not go, and afterwards no lease is left', () =
   expect(evictAll(t, 'stored')).toEqual([5, 3]);
   t.ledger.release({ kind: 'segment', recordingId: t.id, number: 2 }, 'uploader');
   expect(evictAll(t, 'stored')).toEqual([2]);
-  expect(t.ledger.lease({ kind: 'segment', recordingId: t.id, number: 5 }, 'anybody', t.clock.ms + 1)).toBe(true);
+  using db = new DatabaseSync(join(t.dir, 'ledger.db'), { readOnly: true });
+  expect(db.prepare('select item from leases').all()).toEqual([]);
+});
+
+test("what was offered for upload and went before it was leased is nobody's to put", () => {
+  using t = filledSpool();
+  const offered = t.ledger.uploadWork(10);
+  expect(offered.map((item) => 'number' in item && item.number)).toContain(4);
+  evictAll(t, 'unsent');
+  expect(offered.some((item) => t.ledger.lease(item, 'uploader', t.clock.ms + 10_000))).toBe(false);
 });
 
 test('what the bucket turns out not to have, or to have, after it was chosen does not go for the wrong reason', () => {

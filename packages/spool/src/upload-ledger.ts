@@ -48,7 +48,7 @@ export type UploadLedger = {
   backlog(): { segments: number; bytes: number };
   /** Start of the oldest segment that waits, in wall milliseconds; null when none does. */
   oldestWaitingMs(): number | null;
-  /** Takes or renews the lease of an object; false while another holder has it. */
+  /** Takes or renews the lease of an object; false while another holder has it, and of a segment that is gone. */
   lease(item: LeaseItem, holder: string, untilMs: number): boolean;
   release(item: LeaseItem, holder: string): void;
   /** Gives up every lease of a holder: what its process held when it was killed. */
@@ -150,12 +150,18 @@ const leaseKeeper = ({ db, now, transaction }: LedgerDatabase) => {
   const take = db.prepare(`insert into leases (item, holder, until_ms) values (:item, :holder, :until)
     on conflict (item) do update set holder = excluded.holder, until_ms = excluded.until_ms
     where leases.holder = excluded.holder or leases.until_ms <= :now`);
+  const present = db.prepare(`select 1 from segments where recording_id = ? and number = ? and local = 'present'`);
+  // It may have been deleted since it was offered; whoever puts it would take it for damaged.
+  const isGone = (item: LeaseItem): boolean =>
+    item.kind === 'segment' && present.get(item.recordingId, item.number) === undefined;
   const drop = db.prepare('delete from leases where item = ? and holder = ?');
   const dropAll = db.prepare('delete from leases where holder = ?');
   return {
     lease: (item: LeaseItem, holder: string, untilMs: number): boolean =>
       transaction(
-        () => take.run({ item: itemKey(item), holder, until: Math.floor(untilMs), now: Math.floor(now()) }).changes > 0,
+        () =>
+          !isGone(item) &&
+          take.run({ item: itemKey(item), holder, until: Math.floor(untilMs), now: Math.floor(now()) }).changes > 0,
       ),
     release: (item: LeaseItem, holder: string): void => void drop.run(itemKey(item), holder),
     releaseAll: (holder: string): void => void dropAll.run(holder),
