@@ -757,6 +757,7 @@ export const parsers: readonly Parser[] = [
 /** Readers whose input is our own, or of somebody who may do everything anyway, with the reason. */
 export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/rtc/src/socket-address.ts#decodeSocketAddress': 'what the kernel writes',
+  'packages/rtc/src/receive-buffer.ts#readDropped': 'what the kernel writes',
   'packages/media/src/unit-depacketizer.ts#unitDepacketizer': 'what the depacketizers of each codec are made with',
   'packages/media/src/decode-times.ts#decodeTimes': 'times of samples, which no bytes are read for',
   'packages/media/src/box-reader.ts#readU32': 'four bytes at a place',
