@@ -2,10 +2,12 @@
 import { createSocket } from 'node:dgram';
 import { whipPublish } from '@weir/rtc';
 import { serveQuestions } from './helper-process.ts';
+import { type Certificate, createCertificate } from './light-peer.ts';
+import { openLightPublisher } from './light-publisher.ts';
 import { createTestStream, type Pacing, type Packet, type TestStream } from './test-stream.ts';
 
-/** Where one stream goes. */
-export type Target = { url: string; token?: string } | { videoPort: number; audioPort: number };
+/** Where one stream goes; `light` is by our own publisher, which leaves more of the machine to the server than werift. */
+export type Target = { url: string; token?: string; light?: boolean } | { videoPort: number; audioPort: number };
 
 /** What to publish; all streams are alike but start at other times: each has a seed of its own, its index by default. */
 export type PublishOrder = { targets: Target[]; pacing: Pacing; seeds?: number[] };
@@ -31,6 +33,7 @@ const together = 3;
 /** What a stream makes up for after a wait; what is more moves all that follows, as no encoder sends old pictures. */
 const mostBehindMs = 100;
 let behindMs = 0;
+let certificate: Certificate | undefined;
 const publications: Publication[] = [];
 let timer: NodeJS.Timeout | undefined;
 
@@ -50,6 +53,11 @@ const openWhip = async ({ url, token }: { url: string; token?: string }): Promis
   };
 };
 
+const openLight = async (target: { url: string; token?: string }): Promise<Outlet> => {
+  certificate ??= await createCertificate();
+  return openLightPublisher(target, certificate);
+};
+
 const openUdp = async (ports: { videoPort: number; audioPort: number }): Promise<Outlet> => {
   const socket = createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
   return {
@@ -58,6 +66,11 @@ const openUdp = async (ports: { videoPort: number; audioPort: number }): Promise
     keyFrameRequests: () => 0,
     close: async () => void socket.close(),
   };
+};
+
+const open = (target: Target): Promise<Outlet> => {
+  if (!('url' in target)) return openUdp(target);
+  return target.light === true ? openLight(target) : openWhip(target);
 };
 
 const sendDue = (publication: Publication): void => {
@@ -84,7 +97,7 @@ const start = async ({ targets, pacing, seeds }: PublishOrder): Promise<void> =>
   const outlets: Outlet[] = [];
   while (outlets.length < targets.length) {
     const some = targets.slice(outlets.length, outlets.length + together);
-    outlets.push(...(await Promise.all(some.map((target) => ('url' in target ? openWhip(target) : openUdp(target))))));
+    outlets.push(...(await Promise.all(some.map(open))));
   }
   const now = performance.now();
   for (const [index, outlet] of outlets.entries()) {

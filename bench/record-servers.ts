@@ -83,7 +83,11 @@ export const startWeir = async (stack: AsyncDisposableStack, nodeOptions: readon
 
 /** Where streams are published for recording. */
 export const whipTargets = (node: Node, prefix: string, count: number): Target[] =>
-  Array.from({ length: count }, (_, index) => ({ url: `${node.url}/whip/${prefix}-${index + 1}`, token: node.token }));
+  Array.from({ length: count }, (_, index) => ({
+    url: `${node.url}/whip/${prefix}-${index + 1}`,
+    token: node.token,
+    light: true,
+  }));
 
 /** Ten streams for a while, so that one stream alone is not measured in code that was not compiled yet. */
 const warmUp = async (node: Node, { warmUpMs }: Plan): Promise<PublisherReport> => {

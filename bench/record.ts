@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { type Calibration, calibrate } from './calibration.ts';
 import { loadAverage } from './process-usage.ts';
-import { medianOf, memoryOf, merge, ratiosOf, show, summarize } from './record-figures.ts';
+import { medianOf, memoryOf, merge, type Row, ratiosOf, show, summarize } from './record-figures.ts';
 import {
   type Measured,
   measureBare,
@@ -19,6 +19,11 @@ import {
 /** Of a core for one stream, and MB for one more. */
 const budget = { together: 0.8, node: 0.5, recorder: 0.3, mb: 3 };
 const servers = ['weir', 'ffmpeg', 'mediabunny', 'bare'] as const;
+
+/** Of each stream; a recording begins anew after a silence of seconds, with the next key frame. */
+const mostBehindMs = 1000;
+
+const isStarved = ({ streams, missing }: Row): boolean => (missing.behindMs ?? 0) > mostBehindMs * streams;
 
 const readOptions = () => {
   const { values } = parseArgs({
@@ -76,8 +81,13 @@ const main = async (): Promise<void> => {
     `this machine, µs for 1,100 bytes: createCipheriv ${calibrations.map(({ sealUs }) => sealUs).join(', ')}, dgram send ${calibrations.map(({ sendUs }) => sendUs).join(', ')}; load average before and after each run: ${loads.join(', ')}`,
   );
   console.log(JSON.stringify({ bench: 'record', quick, budget, calibrations, loads, ratios, memory, rows }));
-  // A median over budget is news; a frame that is not in the recording is a defect.
-  if (rows.some(({ server, missing }) => server === 'weir' && missing.frames !== 0)) process.exitCode = 1;
+  const ours = rows.filter(({ process }) => process === 'together');
+  for (const { streams, missing } of ours.filter(isStarved))
+    console.log(
+      `${streams} streams: the publishers waited for a core, ${missing.behindMs} ms in all; the machine is too busy or too small, and these figures say little`,
+    );
+  // A median over budget is news; a frame that is not in the recording is a defect, unless its stream stood still.
+  if (ours.some((row) => row.missing.frames !== 0 && !isStarved(row))) process.exitCode = 1;
 };
 
 await main();

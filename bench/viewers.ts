@@ -1,20 +1,11 @@
 /** Many light viewers of one stream in one process. */
-import { X509Certificate } from 'node:crypto';
-import { CipherContext, HashAlgorithm, NamedCurveAlgorithm, SignatureAlgorithm } from 'werift';
 import { serveQuestions } from './helper-process.ts';
-import { type Certificate, type LightViewer, openLightViewer, type ViewerCounts } from './light-viewer.ts';
+import { type Certificate, createCertificate } from './light-peer.ts';
+import { type LightViewer, openLightViewer, type ViewerCounts } from './light-viewer.ts';
 
 const together = 4;
 const viewers: LightViewer[] = [];
 let certificate: Certificate | undefined;
-
-const createCertificate = async (): Promise<Certificate> => {
-  const { certPem, keyPem, signatureHash } = await CipherContext.createSelfSignedCertificateWithKey(
-    { signature: SignatureAlgorithm.ecdsa_3, hash: HashAlgorithm.sha256_4 },
-    NamedCurveAlgorithm.secp256r1_23,
-  );
-  return { cert: certPem, key: keyPem, signatureHash, fingerprint: new X509Certificate(certPem).fingerprint256 };
-};
 
 /** Adds viewers until there are `count`. */
 const connect = async ({ url, token, count }: { url: string; token?: string; count: number }): Promise<void> => {
