@@ -758,6 +758,8 @@ export const parsers: readonly Parser[] = [
 export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/rtc/src/socket-address.ts#decodeSocketAddress': 'what the kernel writes',
   'packages/rtc/src/receive-buffer.ts#readDropped': 'what the kernel writes',
+  'services/recorder-worker/src/unreadable-file.ts#recoveryReader':
+    'brings bytes from the disk, and reads none of them',
   'packages/media/src/unit-depacketizer.ts#unitDepacketizer': 'what the depacketizers of each codec are made with',
   'packages/media/src/decode-times.ts#decodeTimes': 'times of samples, which no bytes are read for',
   'packages/media/src/box-reader.ts#readU32': 'four bytes at a place',
