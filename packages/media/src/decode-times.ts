@@ -7,16 +7,21 @@
 export type DecodeTimes = {
   /** The decode time in ticks of a picture shown at `shown`, not before `notBefore`. */
   next: (shown: number, notBefore: number) => number;
+  /** What is known of the order, null while no picture went back. */
+  known: () => PictureOrder | null;
 };
 
-/** Makes the decode times of a track. */
-export const decodeTimes = (): DecodeTimes => {
+/** How far ahead of being shown pictures are decoded, and the least distance between two that are shown; in ticks. */
+export type PictureOrder = { ahead: number; distance: number };
+
+/** Makes the decode times of a track, of which `start` is known already. */
+export const decodeTimes = (start: PictureOrder | null = null): DecodeTimes => {
   let lastShown: number | null = null;
   let highest = Number.NEGATIVE_INFINITY;
   let last = Number.NEGATIVE_INFINITY;
-  let ahead = 0;
+  let ahead = start?.ahead ?? 0;
   /** The least distance between two pictures since one went back, 0 before. */
-  let distance = 0;
+  let distance = start?.distance ?? 0;
 
   const measure = (shown: number): void => {
     const step = lastShown === null ? 0 : Math.abs(shown - lastShown);
@@ -33,5 +38,6 @@ export const decodeTimes = (): DecodeTimes => {
       if (distance > 0) ahead = Math.max(ahead, last - shown);
       return last;
     },
+    known: () => (distance > 0 ? { ahead, distance } : null),
   };
 };

@@ -1,6 +1,6 @@
 import type { AccessUnit } from './access-unit.ts';
 import type { Codec, PublishedTrack, TrackKind } from './codecs.ts';
-import { type DecodeTimes, decodeTimes } from './decode-times.ts';
+import { type DecodeTimes, decodeTimes, type PictureOrder } from './decode-times.ts';
 import type { Publication } from './recording-messages.ts';
 import type { ReorderLimits } from './reorder.ts';
 import type { ResumePoint } from './resume-point.ts';
@@ -43,8 +43,9 @@ export type LaneFiles = {
   parts: number;
   last: { segment: number; period: number };
   undurable: { id: number; before: ResumePoint }[];
-  /** Where the track's timeline stood when its last lane was closed, ms. */
+  /** Where the track's timeline stood when its last lane was closed, ms, and in which order its pictures came. */
   endMs: number;
+  order: PictureOrder | null;
 };
 
 /** Bounds of a lane, and where its parts go. */
@@ -75,6 +76,7 @@ export const newLaneFiles = (): LaneFiles => ({
   last: { segment: 0, period: 0 },
   undurable: [],
   endMs: 0,
+  order: null,
 });
 
 /** Opens the lane of a published track. */
@@ -113,7 +115,7 @@ export const openLane = (
       (part) => needs.emit(lane, part),
     ),
     steering: soundSteering(),
-    decodeTimes: decodeTimes(),
+    decodeTimes: decodeTimes(begun?.order ?? files.order),
     wallMs: needs.wallMs,
     inbox: [],
     segment: 0,
@@ -140,6 +142,7 @@ export const livePoint = (lane: Lane, newestOrdinal: number): ResumePoint | null
   if (lane.awaitsKey !== null) ordinal = Math.min(ordinal, lane.awaitsKey.firstOrdinal);
   for (const unit of lane.inbox) ordinal = Math.min(ordinal, unit.firstOrdinal);
   const decodeTime = held[0]?.ticks ?? lane.writer.end();
+  const order = lane.decodeTimes.known();
   return {
     track: lane.kind,
     epoch: lane.publication.epoch,
@@ -152,6 +155,7 @@ export const livePoint = (lane: Lane, newestOrdinal: number): ResumePoint | null
     segment: lane.files.last.segment,
     period: lane.files.last.period,
     clock: clockAt(lane, held[0] ?? null, decodeTime),
+    ...(order === null ? {} : { order }),
   };
 };
 

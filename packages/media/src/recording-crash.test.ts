@@ -6,6 +6,7 @@ import { scanSegment } from './part-scan.ts';
 import {
   type Frame,
   joined,
+  makeReorderedVideo,
   makeSound,
   makeVideo,
   numbered,
@@ -70,9 +71,9 @@ const recover = (files: Files, outputs: RecordingOutput[]): RecordingResume | nu
   return resumeFromFiles(found, last, period);
 };
 
-const replayFrom = (resume: RecordingResume | null): PacketInput[] => {
+const replayFrom = (resume: RecordingResume | null, from = packets): PacketInput[] => {
   const lowest = Math.min(...(resume?.tracks.map(({ point }) => point.ordinal) ?? [0]));
-  return packets.filter(({ ordinal }) => ordinal >= lowest);
+  return from.filter(({ ordinal }) => ordinal >= lowest);
 };
 
 /** Decode times and sizes of all samples on disk, in order. */
@@ -125,6 +126,22 @@ describe('a recorder that dies', () => {
       const after = record([publish, ...replayFrom(resume), finish], { resume }, files);
       for (const track of kinds) expect([dies, track, timesOf(files, track)]).toEqual([dies, track, expected[track]]);
       expect([...of(before.outputs, 'gap'), ...of(after.outputs, 'gap')]).toEqual([]);
+    }
+  }, 120_000);
+
+  test('goes on as before where pictures come in another order than shown', () => {
+    const reordered = numbered(streamOf({ video: makeReorderedVideo(), audio: sound }));
+    const timesOfAll = (files: Files) => {
+      const { times, shown } = probe(joined(files, 'video'));
+      return { times, shown };
+    };
+    const whole = timesOfAll(record([publish, ...reordered, finish]).files);
+    expect(whole.shown).not.toEqual(whole.shown.toSorted((a, b) => a - b));
+    for (let dies = 150; dies < reordered.length; dies += 157) {
+      const { files, outputs } = record([publish, ...reordered.slice(0, dies)]);
+      const resume = recover(files, outputs);
+      record([publish, ...replayFrom(resume, reordered), finish], { resume }, files);
+      expect([dies, timesOfAll(files)]).toEqual([dies, whole]);
     }
   }, 120_000);
 

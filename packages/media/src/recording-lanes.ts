@@ -65,6 +65,7 @@ export const recordingLanes = (
   const retire = (): void => {
     for (const lane of Object.values(state.lanes)) {
       files[lane.kind].endMs = endMsOf(lane);
+      files[lane.kind].order = lane.decodeTimes.known();
       addCounters(retired, lane);
       delete state.lanes[lane.kind];
     }

@@ -126,5 +126,6 @@ export const resumedLaneFiles = (track: ResumedTrack | undefined): LaneFiles => 
     last: { segment: point.segment, period: point.period },
     undurable: [],
     endMs: (point.decodeTime * 1000) / timescale,
+    order: point.order ?? null,
   };
 };

@@ -93,9 +93,18 @@ const oggPackets = (bytes: Uint8Array): Uint8Array[] => {
   return packets;
 };
 
-export type StreamOptions = { video?: Frame[]; audio?: Uint8Array[]; sequence?: number; rtp?: number; fromMs?: number };
+export type StreamOptions = {
+  video?: (Frame & { shown?: number })[];
+  audio?: Uint8Array[];
+  sequence?: number;
+  rtp?: number;
+  fromMs?: number;
+};
 
-/** RTP of a picture and a sound that begin together, in arrival order; counters begin just before their wrap. */
+/**
+ * RTP of a picture and a sound that begin together, in arrival order; counters begin just before their wrap. Pictures are
+ * shown in their order where they do not say otherwise.
+ */
 export const streamOf = (options: StreamOptions): Omit<PacketInput, 'ordinal'>[] => {
   const { video = [], audio = [], sequence = 65_500, rtp = 0xffff_0000, fromMs = startMs } = options;
   const packets: (Omit<PacketInput, 'ordinal'> & { at: number })[] = [];
@@ -103,7 +112,7 @@ export const streamOf = (options: StreamOptions): Omit<PacketInput, 'ordinal'>[]
   video.forEach((frame, index) => {
     const at = (index * 1000) / fps;
     for (const { payload, marker } of packetizeH264(frame.nals, 1100)) {
-      const timestamp = (rtp + index * (90_000 / fps)) >>> 0;
+      const timestamp = (rtp + (frame.shown ?? index) * (90_000 / fps)) >>> 0;
       const fields = { payloadType: 102, marker, sequence: next++ & 0xffff, timestamp, ssrc: 1, payload };
       packets.push({ kind: 'packet', track: 'video', arrivalMs: fromMs + at, bytes: encodeRtp(fields), at });
     }
@@ -189,7 +198,7 @@ export const joined = (files: Map<string, Uint8Array[]>, track: TrackKind, perio
   return file;
 };
 
-export type Probe = { frames: number; times: number[]; codec: string };
+export type Probe = { frames: number; times: number[]; shown: number[]; codec: string };
 
 /** An independent reader's view: every packet demuxed, every frame decoded, any error fails. */
 export const probe = (file: string): Probe => {
@@ -198,10 +207,11 @@ export const probe = (file: string): Probe => {
     'error',
     '-count_frames',
     '-show_entries',
-    'stream=nb_read_frames,codec_name:packet=dts,duration',
+    'stream=nb_read_frames,codec_name:packet=dts,pts,duration',
   ];
   const out = JSON.parse(execFileSync('ffprobe', [...args, '-of', 'json', file], { encoding: 'utf8' }));
   ffmpeg('-xerror', '-i', file, '-f', 'null', '-');
   const times = out.packets.map((packet: { dts: number }) => packet.dts);
-  return { frames: Number(out.streams[0].nb_read_frames), times, codec: out.streams[0].codec_name };
+  const shown = out.packets.map((packet: { pts: number }) => packet.pts);
+  return { frames: Number(out.streams[0].nb_read_frames), times, shown, codec: out.streams[0].codec_name };
 };

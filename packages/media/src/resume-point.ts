@@ -1,4 +1,5 @@
 import type { TrackKind } from './codecs.ts';
+import type { PictureOrder } from './decode-times.ts';
 import { decodeJson, encodeJson, isCount, isJsonObject, type JsonObject } from './json-bytes.ts';
 
 /**
@@ -12,6 +13,7 @@ import { decodeJson, encodeJson, isCount, isJsonObject, type JsonObject } from '
  * - `segment`, `period`: where the last part went (segment 0: none yet).
  * - `clock`: the wire RTP timestamp that stands at `decodeTime`, with the wall time and, where a sender report told
  *   it, the sender's time there; null while the track has no place on the timeline.
+ * - `order`: how far pictures come in another order than shown, absent where they do not.
  */
 export type ResumePoint = {
   track: TrackKind;
@@ -25,6 +27,7 @@ export type ResumePoint = {
   segment: number;
   period: number;
   clock: { rtp: number; wallMs: number; ntpMs: number | null } | null;
+  order?: PictureOrder;
 };
 
 /** Resume points as JSON in UTF-8. */
@@ -44,9 +47,12 @@ export const isResumePoint = (value: unknown): value is ResumePoint =>
   typeof value.publishedAtMs === 'number' &&
   counts.every((key) => isCount(value[key])) &&
   (value.rtpTimestamp === null || isCount(value.rtpTimestamp)) &&
-  (value.clock === null || (isJsonObject(value.clock) && isClock(value.clock)));
+  (value.clock === null || (isJsonObject(value.clock) && isClock(value.clock))) &&
+  (value.order === undefined || (isJsonObject(value.order) && isOrder(value.order)));
 
 const counts = ['ordinal', 'sequence', 'decodeTime', 'part', 'segment', 'period'] as const;
 
 const isClock = (clock: JsonObject): boolean =>
   isCount(clock.rtp) && typeof clock.wallMs === 'number' && (clock.ntpMs === null || typeof clock.ntpMs === 'number');
+
+const isOrder = ({ ahead, distance }: JsonObject): boolean => isCount(ahead) && isCount(distance);
