@@ -19,6 +19,8 @@ const mostMissing = 512;
 const firstWaitMs = 300;
 /** What comes sooner was out of order, nobody asked for it: the node asks at its next 20 ms tick. */
 const leastRepairMs = 20;
+/** Each repair that was quicker takes this part off: one that needed several requests is remembered for some dozens. */
+const sinking = 64;
 
 /** Makes a measure without history. */
 export const repairTime = (): RepairTime => {
@@ -37,7 +39,7 @@ export const repairTime = (): RepairTime => {
       if (shownMs === undefined) return false;
       shownAt.delete(sequence);
       const tookMs = atMs - shownMs;
-      if (tookMs >= leastRepairMs) waitMs = tookMs > waitMs ? tookMs : waitMs + (tookMs - waitMs) / 16;
+      if (tookMs >= leastRepairMs) waitMs = tookMs > waitMs ? tookMs : waitMs + (tookMs - waitMs) / sinking;
       return true;
     },
     restart: () => shownAt.clear(),
