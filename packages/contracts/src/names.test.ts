@@ -41,6 +41,8 @@ test.each([
   ['cam/\u0000', false],
   [`${'a/'.repeat(16)}b`, false],
   ['x'.repeat(513), false],
+  [`shows/${'x'.repeat(255)}`, true],
+  [`shows/${'x'.repeat(256)}`, false],
 ])('path %j is sound: %s', (path, sound) => {
   expect(pathFault(path) === null).toBe(sound);
 });
@@ -72,9 +74,18 @@ test('patterns match as the regular expression would that tries every way, but i
 
 test('a base_dir leaves room for what a rotation appends and for the names of files', () => {
   expect(baseDirFault('shows/monday')).toBeNull();
-  expect(baseDirFault('a'.repeat(480))).toBeNull();
-  expect(baseDirFault('a'.repeat(481))).toMatch(/480 characters/);
+  const long = `${'a'.repeat(240)}/${'b'.repeat(239)}`;
+  expect(baseDirFault(long)).toBeNull();
+  expect(baseDirFault(`${long}b`)).toMatch(/480 characters/);
   expect(baseDirFault(Array(14).fill('a').join('/'))).toBeNull();
   expect(baseDirFault(Array(15).fill('a').join('/'))).toMatch(/14 components/);
   expect(baseDirFault('a/../b')).toMatch(/dot/);
 });
+
+test.each(['shows/50%', 'shows/a%2fb', 'what?', 'shows/#1'])(
+  'base_dir %s would be another path in a URL',
+  (baseDir) => {
+    expect(baseDirFault(baseDir)).toMatch(/URL/);
+    expect(new URL(`http://node/${baseDir}/manifest.mpd`).pathname).not.toBe(`/${baseDir}`);
+  },
+);

@@ -21,7 +21,7 @@ export const decodeCascadeName = (name: string): { stream: string; alias: string
 
 /**
  * A relative path in spool, bucket and URLs: components of visible ASCII without `/`, none empty, `.` or `..`,
- * at most 512 characters and 16 components. Returns what is wrong with it, or null when it is sound.
+ * at most 512 characters and 16 components of at most 255, which is what file systems take. Returns what is wrong with it, or null when it is sound.
  */
 export const pathFault = (path: string): string | null => {
   if (path.length === 0 || path.length > 512) return 'must have 1 to 512 characters';
@@ -29,15 +29,17 @@ export const pathFault = (path: string): string | null => {
   const components = path.split('/');
   if (components.length > 16) return 'must have at most 16 components';
   if (components.some((c) => c === '')) return 'must not begin or end with a slash or have an empty component';
+  if (components.some((c) => c.length > 255)) return 'must not have a component of more than 255 characters';
   if (components.some((c) => c.startsWith('.'))) return 'must not have a component that begins with a dot';
   return null;
 };
 
 /**
  * What is wrong with a `base_dir`, or null: it must be sound with the directory of a rotation and a file's name behind
- * it too, or what was recorded could not be read again.
+ * it too, or what was recorded could not be read again, and be a part of URLs as it stands.
  */
 export const baseDirFault = (baseDir: string): string | null => {
+  if (/[%?#]/.test(baseDir)) return 'must not have %, ? or #, which mean something else in a URL';
   const longest = `${baseDir}/1762842203/v_seg_0000000001.m4s`;
   return pathFault(baseDir) ?? (pathFault(longest) === null ? null : 'must have at most 480 characters, 14 components');
 };

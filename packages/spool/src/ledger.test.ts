@@ -151,6 +151,22 @@ describe('a recording', () => {
   });
 
   test.each([
+    ['in that of one that runs', 'cam-1/1762842203/v_seg_0005.m4s'],
+    ['around that of one that runs', 'cam-1'],
+    ['in that of one that ended', 'shows/monday/2'],
+    ['around that of one that ended', 'shows'],
+  ])('with base_dir may not lie %s', (_, baseDir) => {
+    using t = openTestSpool();
+    const start = (stream: string, dir: string | null) =>
+      t.spool.startRecording({ stream, nodeId: 'n', nodeAlias: 'a', baseDir: dir, cause: 'api' });
+    start('cam-1', null);
+    t.spool.endRecording(start('cam-2', 'shows/monday').recording_id, 'deleted', t.clock.ms);
+    expect(() => start('cam-2', baseDir)).toThrow(expect.objectContaining({ code: 'base_dir_taken' }));
+    expect(start('cam-2', 'shows/monday-2').record_dir).toBe('shows/monday-2');
+    expect(start('cam-3', 'cam-1x/1762842203').record_dir).toBe('cam-1x/1762842203');
+  });
+
+  test.each([
     ['shows/1762842000', /^shows\/17628422\d\d$/],
     ['shows/monday', /^shows\/monday\/17628422\d\d$/],
   ])('rotated under base_dir %s gets a directory beside it', (baseDir, expected) => {

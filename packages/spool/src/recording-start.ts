@@ -18,6 +18,18 @@ export type RecordingStart = {
 const replaceRecord = (baseDir: string, record: number): string =>
   /(?:^|\D)\d{10}$/.test(baseDir) ? `${baseDir.slice(0, -10)}${record}` : `${baseDir}/${record}`;
 
+/** A recording whose directory is that one, or lies in it, or has it within. */
+const inTheWay = (db: LedgerDatabase['db'], dir: string): string | undefined => {
+  const found = db
+    .prepare(
+      `select name from (select record_dir as name from recordings union all select dir from recordings)
+        where name = ?1 or substr(name, 1, length(?1) + 1) = ?1 || '/' or substr(?1, 1, length(name) + 1) = name || '/'
+        limit 1`,
+    )
+    .get(dir);
+  return found === undefined ? undefined : String(found.name);
+};
+
 const placeRecording = (
   { db, now }: LedgerDatabase,
   root: string,
@@ -29,8 +41,10 @@ const placeRecording = (
   let record = Math.max(Math.floor(now() / 1000), Number(last?.last ?? -1) + 1);
   if (baseDir !== null && cause !== 'rotation') {
     checkRecordDir(baseDir);
-    if (taken.get(baseDir, baseDir) !== undefined || listRecordingFiles(join(root, baseDir)).length > 0) {
-      throw new SpoolError('base_dir_taken', `base_dir ${baseDir} is in use in this spool: choose another`);
+    const other = inTheWay(db, baseDir);
+    if (other !== undefined || listRecordingFiles(join(root, baseDir)).length > 0) {
+      const by = other === undefined || other === baseDir ? '' : ` by a recording in ${other}`;
+      throw new SpoolError('base_dir_taken', `base_dir ${baseDir} is in use in this spool${by}: choose another`);
     }
     return { record, recordDir: baseDir };
   }
