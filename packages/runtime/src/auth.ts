@@ -92,6 +92,17 @@ export const allows = (identity: Identity, right: Right, stream?: string): boole
   return stream === undefined ? identity.streams === '*' : matchesPattern([identity.streams], stream);
 };
 
+/**
+ * Throws 403 unless a recording of the stream may lie in the directory: its first component is the stream's name, or
+ * one that the identity administers, or else it lay among another stream's recordings.
+ */
+export const demandBaseDir = (identity: Identity, stream: string, baseDir: string): void => {
+  const owner = baseDir.split('/', 1)[0] ?? '';
+  if (owner === stream || allows(identity, 'admin', owner)) return;
+  const may = `${stream}/ or a name that matches ${identity.streams}`;
+  throw new WeirError('forbidden', `the token may not record below ${owner}/: let base_dir begin with ${may}`);
+};
+
 /** Throws 401 without an identity, 403 without the right. */
 export const demand = (identity: Identity | null, right: Right, stream?: string): Identity => {
   if (identity === null)

@@ -6,6 +6,7 @@ export {
   bearerToken,
   createAuthenticator,
   demand,
+  demandBaseDir,
   type Identity,
   type StaticToken,
 } from './auth.ts';

@@ -87,7 +87,13 @@ describe('bad input is refused with a problem document, and nothing is created',
     ],
     [
       'recording into a path that leaves no room for its files',
-      { url: '/api/record/cam-1', type: 'application/json', body: `{"base_dir":"${'a'.repeat(490)}"}` },
+      { url: '/api/record/cam-1', type: 'application/json', body: `{"base_dir":"${'abcde/fghi'.repeat(49)}"}` },
+      400,
+      'invalid_path',
+    ],
+    [
+      'recording into a name that no file system takes',
+      { url: '/api/record/cam-1', type: 'application/json', body: `{"base_dir":"${'a'.repeat(256)}"}` },
       400,
       'invalid_path',
     ],
@@ -172,6 +178,18 @@ test("a user's token is good for its streams and rights alone", async () => {
   expect(await asked({ url: '/whep/other', type: sdp, body: 'v=0' })).toBe(403);
   expect(await asked({ url: '/api/record/cam-1' })).toBe(403);
   expect(await asked({ method: 'GET', url: '/api/record/cam-1' })).toBe(200);
+  const admin = await userToken('cam-*', 'admin');
+  const into = async (base_dir: string, token?: string) => {
+    const body = JSON.stringify({ base_dir });
+    const order = { url: '/api/record/cam-1', type: 'application/json', body, ...(token ? { token } : {}) };
+    return (await call(order)).code;
+  };
+  // What is let in is refused later, since nobody publishes the stream.
+  expect(await into('cam-2/shows', admin)).toBe('stream_not_found');
+  for (const baseDir of ['vict/1762842203/v_seg_0005.m4s', 'shows', 'cam', '']) {
+    expect([baseDir, await into(baseDir, admin)]).toEqual([baseDir, 'forbidden']);
+  }
+  expect(await into('shows/monday')).toBe('stream_not_found');
   expect(await asked({ method: 'DELETE', url: '/api/streams/cam-1' })).toBe(403);
   expect(await asked({ method: 'GET', url: '/api/streams' })).toBe(200);
 });

@@ -9,7 +9,7 @@ import {
   type StartRecordAnswer,
   startRecordBody,
 } from '@weir/contracts';
-import { type HttpApp, WeirError } from '@weir/runtime';
+import { demandBaseDir, type HttpApp, WeirError } from '@weir/runtime';
 import type { z } from 'zod';
 import { type Access, demandStream } from './access.ts';
 import type { Claim, Claims } from './claims.ts';
@@ -57,8 +57,11 @@ const addRecord = (app: HttpApp, deps: RecordRoutesDeps): void => {
     path,
     { onRequest, schema: { summary: 'Starts recording a stream', body: startBody } },
     async (request) => {
-      const name = demandStream(access.identityOf(request), 'admin', request.params.stream);
-      return started(name, await recordings.start(name, request.body?.base_dir ?? null));
+      const identity = access.identityOf(request);
+      const name = demandStream(identity, 'admin', request.params.stream);
+      const baseDir = request.body?.base_dir ?? null;
+      if (baseDir !== null) demandBaseDir(identity, name, baseDir);
+      return started(name, await recordings.start(name, baseDir));
     },
   );
   app.get<{ Params: { stream: string } }>(

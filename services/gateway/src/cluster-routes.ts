@@ -6,7 +6,7 @@ import {
   stopRecordAnswer,
   streamInfo,
 } from '@weir/contracts';
-import { type HttpApp, WeirError } from '@weir/runtime';
+import { demandBaseDir, type HttpApp, WeirError } from '@weir/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type CallerOf, expiryOf } from './access.ts';
@@ -32,7 +32,7 @@ const readAll = { gatewayAccess: { right: 'subscribe', on: 'all' } } as const;
 const readOne = { gatewayAccess: { right: 'subscribe', on: 'stream' } } as const;
 const manageOne = { gatewayAccess: { right: 'admin', on: 'stream' } } as const;
 
-const addRecordRoutes = (app: HttpApp, { routing, callNode }: ClusterRouteDeps): void => {
+const addRecordRoutes = (app: HttpApp, { routing, callNode, callerOf }: ClusterRouteDeps): void => {
   const forward = async (request: FastifyRequest, reply: FastifyReply, stream: string, body?: object) => {
     const node = await routing.forStream(stream);
     const answer = await callNode(node, {
@@ -55,7 +55,12 @@ const addRecordRoutes = (app: HttpApp, { routing, callNode }: ClusterRouteDeps):
         summary: 'Starts recording a stream',
       },
     },
-    async (request, reply) => forward(request, reply, request.params.stream, request.body ?? {}) as never,
+    async (request, reply) => {
+      const { params, body } = request;
+      // The node sees the gateway's own token, which may do everything.
+      if (body?.base_dir !== undefined) demandBaseDir(callerOf(request), params.stream, body.base_dir);
+      return forward(request, reply, params.stream, body ?? {}) as never;
+    },
   );
   app.get(
     url,

@@ -134,6 +134,10 @@ test('a recording is ordered at the node of its stream', async () => {
   const answer = await app.inject({ ...order, payload: { base_dir: 'trips/7' } });
   expect(answer.json()).toEqual(body);
   expect(node.seen[0]?.body).toBe('{"base_dir":"trips/7"}');
+  const headers = await gateway.user('operator', 'cam-*', ['admin']);
+  const elsewhere = await app.inject({ ...order, headers, payload: { base_dir: 'trips/7' } });
+  expect([elsewhere.statusCode, elsewhere.json().code, node.seen.length]).toEqual([403, 'forbidden', 1]);
+  expect((await app.inject({ ...order, headers, payload: { base_dir: 'cam-2/7' } })).statusCode).toBe(200);
   expect((await app.inject({ ...order, payload: { base: 'x' } })).statusCode).toBe(400);
   expect((await app.inject(order)).statusCode).toBe(200);
 });
