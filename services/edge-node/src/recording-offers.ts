@@ -59,7 +59,11 @@ export const createRecordingOffers = (states: RecordingStates, streams: Streams,
         states.noteStop(stream.name);
       }
       if (states.isOver(recording.recording_id)) states.set(stream, { kind: 'idle' });
-      else states.run(stream, { spool: place.spool, cause, recording });
+      else {
+        // What a stop held back is begun anew by an order that was carried out, and by no other.
+        stream.isHeld = false;
+        states.run(stream, { spool: place.spool, cause, recording });
+      }
       resolve(recording);
     };
     const failed = (error: unknown) => {

@@ -110,7 +110,6 @@ export const createRecordings = (deps: RecordingsDeps) => {
       if (state.kind === 'recording' && states.pick() === undefined) {
         throw recorderAbsent('the recorder of this stream is away and no other is attached');
       }
-      stream.isHeld = false;
       const started = state.kind === 'starting' ? state.started : offers.begin(stream, 'api', baseDir);
       const late = () => recorderAbsent(`no recorder answered within ${RECORDER_ANSWER_MS} ms`);
       return checkBaseDir(await within(started, RECORDER_ANSWER_MS, late), baseDir);

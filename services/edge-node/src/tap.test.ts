@@ -256,6 +256,29 @@ describe('start and stop by the API', () => {
     expect(recorder.commands.filter(({ kind }) => kind === 'offer')).toHaveLength(2);
   });
 
+  test('an order that is refused does not undo a stop: the stream stays idle', async () => {
+    await using tap = await openTestTap();
+    let isRefusing = false;
+    const recorder = await attachRecorder(tap.tap.port, {
+      answer: (command) => {
+        if (command.kind !== 'offer' || !isRefusing) return recorder.accept(command);
+        return { kind: 'declined', id: command.id, code: 'base_dir_taken', message: 'in use' };
+      },
+    });
+    tap.publish('cam-1');
+    await recording(tap, 'cam-1');
+    await tap.core.recordings.stop('cam-1');
+    isRefusing = true;
+    await expect(tap.core.recordings.start('cam-1', 'cam-1/taken')).rejects.toMatchObject({ code: 'base_dir_taken' });
+    isRefusing = false;
+    tap.pass(60_000);
+    tap.core.tick();
+    expect(recorder.commands.filter(({ kind }) => kind === 'offer')).toHaveLength(2);
+    expect(stateOf(tap, 'cam-1')?.kind).toBe('refused');
+    await tap.core.recordings.start('cam-1', null);
+    expect(tap.core.streams.get('cam-1')?.isHeld).toBe(false);
+  });
+
   test('an order older than a stop is answered stopped, also after the recording is forgotten', async () => {
     await using tap = await openTestTap();
     const { started } = await recorded(tap);
