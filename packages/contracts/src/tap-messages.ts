@@ -163,7 +163,7 @@ export const recorderMessage = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('declined'),
     id,
-    code: z.enum(['base_dir_taken', 'disk_full', 'capacity', 'stopping', 'invalid_path']),
+    code: z.enum(['base_dir_taken', 'disk_full', 'disk_error', 'capacity', 'stopping', 'invalid_path']),
     message: z.string(),
   }),
   z.object({ kind: z.literal('stopped'), id, summary: recordingSummary }),

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { RecordingStarted, RecordingSummary, RecordingTally } from '@weir/contracts';
-import { oneLine, systemCode } from '@weir/runtime';
+import { diskComplaint, isDiskFull } from './disk-complaint.ts';
 import type { ManifestFile } from './manifest-file.ts';
 import type { Absence } from './recording-absence.ts';
 import type { RecorderDeps } from './recording-deps.ts';
@@ -12,6 +12,7 @@ import { type EndCause, openRecordingSession, type RecordingSession, type Sessio
 import { countedDisk, countsWithin, tallyOf } from './recording-tally.ts';
 import { type Recovered, recoverRecording } from './recovery.ts';
 import type { RingPlace } from './ring-place.ts';
+import { settingAside } from './stray-file.ts';
 import { recoveryReader } from './unreadable-file.ts';
 
 /** What a run needs beside what all recordings share. */
@@ -43,16 +44,13 @@ export type RecordingRun = {
   pause(): void;
   /** Seconds since media became durable, or since it was taken up; they grow while the disk is waited for. */
   secondsSinceDurable(): number;
+  /** True from a write that failed until media are durable again. */
+  isFailing(): boolean;
   tally(): RecordingTally;
 };
 
 // A recording that is asked to end while the disk fails stays open after so many tries: the next start finds it.
 const LAST_TRIES = 2;
-const FULL_CODES = new Set(['ENOSPC', 'EDQUOT']);
-
-const isFull = (error: unknown): boolean =>
-  FULL_CODES.has(systemCode(error) ?? '') || /database or disk is full/.test(oneLine(error));
-
 const closeFiles = ({ start }: Recovered): Promise<unknown> =>
   Promise.all(start.open.map(({ file }) => file.close().catch(() => undefined)));
 
@@ -63,10 +61,11 @@ export const runRecording = (
   startedId: string,
   firstAbsence: Absence | null,
 ): RecordingRun => {
-  const disk = countedDisk(shared.disk);
+  const log = shared.log.child({ stream });
+  const disk = settingAside(countedDisk(shared.disk), log);
   const deps: RunDeps = { ...shared, disk, counts: countsWithin(shared.counts) };
-  const { spool, log: parent } = deps;
-  const log = parent.child({ stream });
+  const { spool } = deps;
+  const complain = diskComplaint(log, deps.monotonicMs);
   const interrupt = new AbortController();
   let recordingId = startedId;
   let wish: Wish | null = null;
@@ -75,6 +74,7 @@ export const runRecording = (
   let beginAt: RingPlace | null = null;
   let durableAtMs = deps.monotonicMs();
   let lastTries = LAST_TRIES;
+  let failedAtMs = Number.NEGATIVE_INFINITY;
 
   const manifestOf = (id: string): ManifestFile => deps.manifest(id, join(spool.dir, spool.recording(id)?.dir ?? ''));
   let manifest = manifestOf(recordingId);
@@ -104,8 +104,9 @@ export const runRecording = (
 
   /** The media stop here for want of a working disk: says so, and waits until there is room. */
   const endureDisk = async (error: unknown): Promise<void> => {
-    const cause = isFull(error) ? 'disk_full' : 'disk_error';
-    log.error({ err: error, cause }, 'the spool cannot be written: recording waits');
+    const cause = isDiskFull(error) ? 'disk_full' : 'disk_error';
+    failedAtMs = deps.monotonicMs();
+    complain(error, 'the spool cannot be written: recording waits');
     // A disk without a free byte may not take the gap's row either; the gap behind the absence then still has its cause.
     absence ??= { cause, gapFromMs: null };
     if (cause === 'disk_full') deps.full();
@@ -170,7 +171,8 @@ export const runRecording = (
     return end;
   };
 
-  const secondsSinceDurable = () => (deps.monotonicMs() - (session?.durableAtMs() ?? durableAtMs)) / 1000;
+  const lastDurableMs = () => session?.durableAtMs() ?? durableAtMs;
+  const secondsSinceDurable = () => (deps.monotonicMs() - lastDurableMs()) / 1000;
   const tally = () => tallyOf(deps.counts, disk.openFiles(), secondsSinceDurable());
 
   const applyWish = () => {
@@ -199,9 +201,10 @@ export const runRecording = (
       } catch (error) {
         // The disk does not let the recovery through either.
         deps.counts.diskErrors += 1;
-        log.error({ err: error }, 'the recording cannot go on yet');
+        failedAtMs = deps.monotonicMs();
+        complain(error, 'the recording cannot go on yet');
         if (wish?.kind === 'suspend') return null;
-        if (isFull(error)) deps.full();
+        if (isDiskFull(error)) deps.full();
         await wait(deps.settings.diskRetryMs);
         if (wish !== null) return null;
       }
@@ -234,6 +237,7 @@ export const runRecording = (
     },
     pause: () => session?.abandon(Object.assign(new Error('free disk is below the reserve'), { code: 'ENOSPC' })),
     secondsSinceDurable,
+    isFailing: () => lastDurableMs() <= failedAtMs,
     tally,
   };
 };

@@ -1,3 +1,5 @@
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { openSpool, type Spool } from '@weir/spool';
 import { temporaryDirectory } from '@weir/testkit';
 import { expect, test } from 'vitest';
@@ -31,4 +33,16 @@ test('the time since media became durable goes on while a recording waits for it
   nowMs += 90_000;
   expect(recordings.secondsSinceDurable()).toBe(90);
   expect(recordings.tallies()).toMatchObject([{ stream: 'cam-1', tally: { seconds_since_durable: 90 } }]);
+});
+
+test('an offer that the file system does not take is declined as that, and no path of this machine is told', async () => {
+  using directory = temporaryDirectory('recordings');
+  using spool = openSpool(directory.path);
+  symlinkSync('loop', join(directory.path, 'loop'));
+  await using recordings = open(spool);
+  recordings.attached({ node_id: 'n', alias: 'a' });
+  const offer = { kind: 'offer', id: '1', stream: 'cam-1', cause: 'api', base_dir: 'loop/x' } as const;
+  const answer = recordings.offer(offer);
+  expect(answer).toMatchObject({ kind: 'declined', code: 'disk_error' });
+  expect(JSON.stringify(answer)).not.toContain(directory.path);
 });

@@ -9,6 +9,7 @@ import {
 } from '@weir/contracts';
 import { oneLine } from '@weir/runtime';
 import { isSpoolError } from '@weir/spool';
+import { isDiskFull } from './disk-complaint.ts';
 import type { Absence } from './recording-absence.ts';
 import { type RecordingRun, type RunDeps, runRecording, startedOf } from './recording-run.ts';
 
@@ -41,6 +42,8 @@ export type Recordings = AsyncDisposable & {
   /** How the disposal leaves recordings: ended, or open to be continued. */
   closeAs(kind: 'orderly' | 'term'): void;
   secondsSinceDurable(): number;
+  /** The streams whose recording could not be written and has not gone on since. */
+  failing(): string[];
   /** What each running recording counted. */
   tallies(): { stream: string; tally: RecordingTally }[];
 };
@@ -49,10 +52,11 @@ const TICK_MS = 200;
 const TICKS_PER_HEARTBEAT = 5;
 
 const declineOf = (error: unknown): Pick<Declined, 'code' | 'message'> => {
-  const message = oneLine(error);
-  if (isSpoolError(error, 'base_dir_taken')) return { code: 'base_dir_taken', message };
-  if (isSpoolError(error, 'invalid_path')) return { code: 'invalid_path', message };
-  return { code: 'disk_full', message };
+  if (isSpoolError(error, 'base_dir_taken')) return { code: 'base_dir_taken', message: error.message };
+  if (isSpoolError(error, 'invalid_path')) return { code: 'invalid_path', message: error.message };
+  if (isDiskFull(error)) return { code: 'disk_full', message: 'the spool has no room for a directory' };
+  // What the system says names directories of this machine: it is for the log.
+  return { code: 'disk_error', message: 'the spool could not take the recording: see the log of the recorder' };
 };
 
 /** Opens the recordings; nothing runs until `takeUp` or an offer. */
@@ -141,8 +145,9 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
         log.info({ stream, record_dir: recording.record_dir, cause }, 'recording started');
         return { kind: 'accepted', id, recording };
       } catch (error) {
-        log.warn({ stream, reason: oneLine(error) }, 'offer declined');
-        return { kind: 'declined', id, ...declineOf(error) };
+        const decline = declineOf(error);
+        log.warn({ stream, code: decline.code, reason: oneLine(error) }, 'offer declined');
+        return { kind: 'declined', id, ...decline };
       }
     },
     stop: async ({ id, stream, recording_id, until }) => {
@@ -164,6 +169,7 @@ export const openRecordings = (deps: RecordingsDeps): Recordings => {
       closeKind = kind;
     },
     tallies: () => [...runs.values()].map((run) => ({ stream: run.stream, tally: run.tally() })),
+    failing: () => [...runs.values()].flatMap((run) => (run.isFailing() ? [run.stream] : [])),
     secondsSinceDurable: () => Math.max(0, ...[...runs.values()].map((run) => run.secondsSinceDurable())),
     [Symbol.asyncDispose]: async () => {
       closing = closeKind;

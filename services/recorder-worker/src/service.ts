@@ -201,6 +201,10 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
   );
   scope.defer(async () => void (await repair), 'manifests');
   http.addCheck('node', async () => (control.isOpen() ? 'ok' : { reason: `no control connection to ${address}` }));
+  http.addCheck('recordings', async () => {
+    const failing = recordings.failing();
+    return failing.length === 0 ? 'ok' : { reason: `cannot be written: ${failing.slice(0, 10).join(', ')}` };
+  });
   http.addCheck('disk', async () => (space.level() === 'full' ? { reason: 'free disk is below the reserve' } : 'ok'));
   return { port, spool: spool.spoolId };
 };
