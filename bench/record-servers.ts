@@ -63,6 +63,7 @@ const findMissing = async (node: Service, recorder: Service, published: Publishe
     kernelDropped: await node.metric('weir_udp_kernel_dropped_total'),
     lostByNode: await node.metric('weir_rtp_lost_packets_total'),
     lost: await metric('lost_packets_total'),
+    skipped: await metric('skipped_units_total'),
     gaps: await metric('gaps_total'),
     overflows: await metric('overflows_total'),
     diskErrors: await metric('disk_errors_total'),

@@ -8,6 +8,10 @@ export type RecorderCounts = {
   samples: number;
   lostPackets: number;
   recoveredPackets: number;
+  /** Units that are not in the recording because a packet of theirs is missing. */
+  droppedUnits: number;
+  /** Whole units that have no place in the recording: before its first key frame, behind a loss, before its time. */
+  skippedUnits: number;
   parts: number;
   partBytes: number;
   segments: number;
@@ -32,6 +36,8 @@ export const recorderCounts = (): RecorderCounts => ({
   samples: 0,
   lostPackets: 0,
   recoveredPackets: 0,
+  droppedUnits: 0,
+  skippedUnits: 0,
   parts: 0,
   partBytes: 0,
   segments: 0,
@@ -50,6 +56,11 @@ const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
   samples: ['recorder_samples_total', 'Frames of video and packets of audio written'],
   lostPackets: ['recorder_lost_packets_total', 'RTP packets that never came'],
   recoveredPackets: ['recorder_recovered_packets_total', 'RTP packets that came late, in time for their place'],
+  droppedUnits: ['recorder_dropped_units_total', 'Frames not recorded because a packet of theirs never came'],
+  skippedUnits: [
+    'recorder_skipped_units_total',
+    'Frames and packets of audio that came whole and have no place in the recording, as before its first key frame',
+  ],
   parts: ['recorder_parts_total', 'Parts written'],
   partBytes: ['recorder_part_bytes_total', 'Bytes of parts written'],
   segments: ['recorder_segments_total', 'Segments closed'],

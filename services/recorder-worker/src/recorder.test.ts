@@ -132,6 +132,37 @@ test('tells the node its durable watermark and resume points within a second or 
   expect(readLedger(directory.path)[0]?.recording).toMatchObject({ status: 'ended', end_cause: 'no_publisher' });
 });
 
+test('counts what came and is not in the recording: before the first key frame, and a picture with a packet lost', async () => {
+  using directory = temporaryDirectory('recorder');
+  await using tap = await startTapServer(TOKEN);
+  const recorder = await startRecorder(tap, directory.path);
+  try {
+    const clip = publishClip(tap, nowMs());
+    await tap.ask(offer);
+    const tuned = packets.filter(({ atMs }) => atMs >= 1500 && atMs < 5000);
+    const video = tuned.filter(({ track }) => track === 'video');
+    const lost = video.find((packet, at) => packet.atMs > 3000 && !isMarked(packet) && !isMarked(video[at - 1]));
+    await sendLive(
+      clip.send,
+      tuned.filter((packet) => packet !== lost),
+    );
+    let metrics = '';
+    const read = (name: string) =>
+      Number(new RegExp(`^weir_recorder_${name}\\{[^}]*\\} (\\S+)$`, 'm').exec(metrics)?.[1]);
+    while (read('dropped_units_total') !== 1) {
+      metrics = await (await fetch(`http://127.0.0.1:${recorder.port}/metrics`)).text();
+    }
+    expect(read('lost_packets_total')).toBe(1);
+    // Half a second of each track; which packet of sound is the first in the recording is a matter of its rounding.
+    expect(read('skipped_units_total')).toBeGreaterThanOrEqual(15 + 24);
+    expect(read('skipped_units_total')).toBeLessThanOrEqual(15 + 26);
+  } finally {
+    await recorder.stop();
+  }
+});
+
+const isMarked = (packet: ClipPacket | undefined): boolean => packet === undefined || (packet.bytes[1] ?? 0) > 127;
+
 test('a lost connection and a restart of the recorder lose nothing: SIGTERM leaves the recording open', async () => {
   using directory = temporaryDirectory('recorder');
   await using tap = await startTapServer(TOKEN);

@@ -73,6 +73,8 @@ const counterCarrier = (core: Core, counts: RecordingDeps['counts']) => {
     counts.samples += now.samples - last.samples;
     counts.lostPackets += now.lost - last.lost;
     counts.recoveredPackets += now.recovered - last.recovered;
+    counts.droppedUnits += now.droppedUnits - last.droppedUnits;
+    counts.skippedUnits += now.skippedUnits - last.skippedUnits;
     last = now;
   };
 };
