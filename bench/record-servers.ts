@@ -50,7 +50,7 @@ type Published = Pick<PublisherReport, 'frames' | 'unsent' | 'behindMs'>;
 
 /**
  * What the recorder has not written of what was published, as soon as nothing more comes, and where it went: the
- * publishers did not send it, or later, the kernel had no room for it, the node never got it, the core gave it up.
+ * publishers did not send it, or later, the kernel had no room for it, the node never got it, the core gave it up or has no place for it (what is not whole, as where a stream was stopped, is no frame).
  */
 const findMissing = async (node: Service, recorder: Service, published: Published) => {
   const metric = (name: string) => recorder.metric(`weir_recorder_${name}`);
