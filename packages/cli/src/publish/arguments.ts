@@ -24,10 +24,22 @@ const [leastSide, mostSide] = [64, 4096];
 const refuse = (message: string, cause?: unknown): WeirError =>
   new WeirError('config_invalid', message, cause === undefined ? {} : { cause });
 
+/** `--duration -1` as `--duration=-1`: a number is the option's value, and its own check says what is wrong with it. */
+const joinNumbers = (args: readonly string[]): string[] => {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const last = joined.at(-1);
+    if (/^-\d/.test(arg) && last !== undefined && /^--[a-z-]+$/.test(last))
+      joined[joined.length - 1] = `${last}=${arg}`;
+    else joined.push(arg);
+  }
+  return joined;
+};
+
 const parse = (args: readonly string[]) => {
   try {
     return parseArgs({
-      args: [...args],
+      args: joinNumbers(args),
       allowPositionals: true,
       options: {
         'test-pattern': { type: 'boolean', default: false },
