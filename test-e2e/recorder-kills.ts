@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { randomFrom, requireProgram, temporaryDirectory } from '@weir/testkit';
 import { expect } from 'vitest';
 import { recordingsOf } from './recordings.ts';
-import { spoolRecordings, untrueRows } from './spool-media.ts';
+import { type SpoolRecording, spoolRecordings, untrueRows } from './spool-media.ts';
 import { expectEveryFrame, startPattern, stopRecording } from './test-pattern.ts';
 import { eventually, startWeirUp } from './weir-process.ts';
 
@@ -29,6 +29,20 @@ const lastWriteMs = (directory: string): number =>
 // The ring holds 20 s. Away for longer a recorder loses something, which is another test.
 const MOST_AWAY_MS = 10_000;
 
+/**
+ * What happened, for a failure. A recorder that was away for longer than the ring holds and `reconnect_seconds`, with
+ * its machine too busy to start it in time, ends the recording as `no_publisher` by design and begins another.
+ */
+const storyOf = (recordings: readonly SpoolRecording[], killedAtMs: readonly number[]): string => {
+  const at = (ms: number | null) => (ms === null ? '-' : new Date(ms).toISOString().slice(11, 23));
+  const rows = recordings.map(({ recording: { record, status, end_cause, start_ms, end_ms }, segments, gaps }) => {
+    const holes = gaps.map(({ cause, from_ms, to_ms }) => `${cause} ${at(from_ms)}-${at(to_ms)}`).join(', ');
+    const ends = `${status} ${end_cause ?? ''} ${at(start_ms)}-${at(end_ms)}`;
+    return `${record}: ${ends}, ${segments.length} segments, gaps: ${holes || 'none'}`;
+  });
+  return [...rows, `killed at ${killedAtMs.map(at).join(' ')}`].join('\n');
+};
+
 /** How often, in how long a recording, and by which seed. */
 export type Kills = { kills: number; seconds: number; seed: number };
 
@@ -49,6 +63,7 @@ export const surviveKills = async ({ kills, seconds, seed }: Kills): Promise<voi
   await eventually(async () => (await recordingsOf(weir, 'killed').catch(() => [])).length > 0, 50);
   const startedMs = performance.now();
   const killed: number[] = [];
+  const killedAtMs: number[] = [];
   let isOver = false;
   void publication.done
     .finally(() => {
@@ -65,6 +80,7 @@ export const surviveKills = async ({ kills, seconds, seed }: Kills): Promise<voi
     }, 20);
     process.kill(pid, 'SIGKILL');
     killed.push(pid);
+    killedAtMs.push(Date.now());
   }
   const { frames } = await publication.done;
   expect(new Set(killed).size).toBe(kills);
@@ -78,7 +94,10 @@ export const surviveKills = async ({ kills, seconds, seed }: Kills): Promise<voi
     100,
   );
   const recordings = spoolRecordings(spool, 'killed');
-  expect(recordings.map(({ gaps }) => gaps)).toEqual([[]]);
+  expect(
+    recordings.map(({ gaps }) => gaps),
+    storyOf(recordings, killedAtMs),
+  ).toEqual([[]]);
   expect(recordings.flatMap(untrueRows)).toEqual([]);
   await expectEveryFrame(weir, 'killed', frames);
 };
