@@ -2,6 +2,15 @@ import { useEffect, useRef, useState } from 'react';
 import { call, type Recording, readToken } from './api.ts';
 import { formatDateTime, messageOf } from './format.ts';
 
+/** Shaka's CONTENT_UNSUPPORTED_BY_BROWSER. */
+const UNSUPPORTED = 4032;
+
+/** What a code of the player means to a viewer. */
+const wordsOf = (code: number | undefined): string =>
+  code === UNSUPPORTED
+    ? 'this browser does not play the codec of this recording'
+    : `the player stopped with error ${code ?? 'unknown'}`;
+
 type Detach = () => Promise<void>;
 
 const FINAL_TRIES = 40;
@@ -33,7 +42,7 @@ const attach = async (video: HTMLVideoElement, { mpdPath, startSeconds, onFault 
     });
   player.addEventListener('error', (event: unknown) => {
     const { detail } = event as { detail?: { code?: number } };
-    onFault(`the player stopped with error ${detail?.code ?? 'unknown'}`);
+    onFault(wordsOf(detail?.code));
   });
   try {
     await player.load(`/api/record/object/${mpdPath}`, startSeconds);
@@ -68,7 +77,7 @@ export const RecordingPlayer = (props: { stream: string; recording: Recording; o
       (error: unknown) => {
         setLoading(false);
         const code = (error as { code?: number }).code;
-        setFault(code === undefined ? messageOf(error) : `cannot play it: error ${code}`);
+        setFault(code === undefined ? messageOf(error) : wordsOf(code));
       },
     );
     return () => {

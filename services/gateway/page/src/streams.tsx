@@ -14,7 +14,11 @@ const RecordingState = ({ stream }: { stream: Stream }) => {
   if (stream.recording !== null) {
     return (
       <>
-        <span className="tag rec">recording</span>
+        {isLive(stream) ? (
+          <span className="tag rec">recording</span>
+        ) : (
+          <span className="tag">recording waits for its publisher</span>
+        )}
         {stream.recorder_reason !== null && <span className="tag warn">{stream.recorder_reason}</span>}
       </>
     );
@@ -47,10 +51,11 @@ const StreamRow = ({ stream, shown, onWatch }: { stream: Stream; shown: boolean;
     >
       <div className="grow">
         <b>{stream.id}</b>
-        <span className={isLive(stream) ? 'tag live' : 'tag'}>{isLive(stream) ? 'live' : 'waiting'}</span>
+        <span className={isLive(stream) ? 'tag live' : 'tag'}>{isLive(stream) ? 'live' : 'not live'}</span>
         <RecordingState stream={stream} />
         <div className="hint">
-          {codecsOf(stream) || 'no media yet'} · {viewers} {viewers === 1 ? 'viewer' : 'viewers'}
+          {codecsOf(stream) || (isLive(stream) ? 'no media yet' : 'nobody publishes')} · {viewers}{' '}
+          {viewers === 1 ? 'viewer' : 'viewers'}
           {stream.node === undefined ? '' : ` · ${stream.node}`}
         </div>
         {fault !== null && (
