@@ -148,6 +148,8 @@ describe.each(['sqlite', 'postgresql'] as const)('the index on %s', (dialect) =>
             duration_ms: 8000,
             status: 'recording',
             segments: 2,
+            gaps: 1,
+            gaps_ms: 1000,
           },
         ],
       },
@@ -285,6 +287,7 @@ describe.each(['sqlite', 'postgresql'] as const)('the index on %s', (dialect) =>
     expect((await catalog.recordingsOfDay('cam-1', 2026, 2, 28))[0]?.gaps).toHaveLength(1);
     await catalog.commitRows(page(3, [segment(4, 2), gap(4, { stamp: 5, withdrawn: true })]), everything);
     expect((await catalog.recordingsOfDay('cam-1', 2026, 2, 28))[0]?.gaps).toEqual([]);
+    expect(await catalog.playbackOfStream('cam-1')).toMatchObject([{ recordings: [{ gaps: 0, gaps_ms: 0 }] }]);
     await catalog.commitRows(page(0, [gap(3)]), everything);
     expect((await catalog.recordingsOfDay('cam-1', 2026, 2, 28))[0]?.gaps).toEqual([]);
   });

@@ -54,8 +54,12 @@ export const playbackDays =
   };
 
 type DayOfRecording = { day: Tables['days']['$inferSelect']; session: Session };
+type GapsOfRecording = { recording_id: string; gaps: number; gaps_ms: number };
 
-const listedRecording = ({ day, session }: DayOfRecording): PlaybackStreamDay['recordings'][number] => ({
+const listedRecording = (
+  { day, session }: DayOfRecording,
+  missing: GapsOfRecording | undefined,
+): PlaybackStreamDay['recordings'][number] => ({
   recording_id: session.recording_id,
   record: session.record,
   record_dir: session.record_dir,
@@ -65,18 +69,20 @@ const listedRecording = ({ day, session }: DayOfRecording): PlaybackStreamDay['r
   duration_ms: day.duration_ms,
   status: session.status === 'recording' ? 'recording' : 'ended',
   segments: day.segments,
+  gaps: missing?.gaps ?? 0,
+  gaps_ms: missing?.gaps_ms ?? 0,
 });
 
 const keyOfDay = ({ year, month, day }: Day): string => `${year} ${month} ${day}`;
 
 /**
- * Rows of `GET /api/playback/:stream`, newest day first, the recordings of a day oldest first. `start` and `end` are
- * the recording's own; `duration_ms` and `segments` count what starts on that day.
+ * Rows of `GET /api/playback/:stream`, newest day first, the recordings of a day oldest first. `start`, `end` and
+ * the gaps are the recording's own; `duration_ms` and `segments` count what starts on that day.
  */
 export const playbackOfStream =
   (database: Database) =>
   async (stream: string): Promise<PlaybackStreamDay[]> => {
-    const { days: d, sessions: s } = database.tables;
+    const { days: d, sessions: s, gaps: g } = database.tables;
     const days = await playbackDays(database)({ stream });
     const found = await database.read((queries) =>
       queries
@@ -87,8 +93,22 @@ export const playbackOfStream =
         .orderBy(desc(d.year), desc(d.month), desc(d.day), asc(s.start_ms), asc(s.record))
         .limit(MAX_LISTED),
     );
+    const missing = await database.read((queries) =>
+      queries
+        .select({
+          recording_id: g.recording_id,
+          gaps: sql`count(*)`.mapWith(Number),
+          gaps_ms: sql`sum(${g.to_ms} - ${g.from_ms})`.mapWith(Number),
+        })
+        .from(g)
+        .innerJoin(s, eq(s.recording_id, g.recording_id))
+        .where(and(eq(s.stream, stream), eq(g.withdrawn, false)))
+        .groupBy(g.recording_id),
+    );
+    const missingOf = new Map(missing.map((each) => [each.recording_id, each]));
+    const listed = (each: DayOfRecording) => listedRecording(each, missingOf.get(each.session.recording_id));
     const byDay = Map.groupBy(found, ({ day }) => keyOfDay(day));
-    return days.map((row) => ({ ...row, recordings: (byDay.get(keyOfDay(row)) ?? []).map(listedRecording) }));
+    return days.map((row) => ({ ...row, recordings: (byDay.get(keyOfDay(row)) ?? []).map(listed) }));
   };
 
 /** The recordings with stored segments that start on that UTC day, oldest first; empty when there are none. */

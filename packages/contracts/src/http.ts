@@ -96,7 +96,7 @@ export const playbackDay = z.object({
   recordings: z.int(),
 });
 
-/** A row of `GET /api/playback/:stream`. */
+/** A row of `GET /api/playback/:stream`; `gaps`, and how long they are together, are those of the whole recording. */
 export const playbackStreamDay = playbackDay.omit({ recordings: true }).extend({
   recordings: z.array(
     z.object({
@@ -109,6 +109,8 @@ export const playbackStreamDay = playbackDay.omit({ recordings: true }).extend({
       duration_ms: z.int(),
       status: z.enum(['recording', 'ended']),
       segments: z.int(),
+      gaps: z.int(),
+      gaps_ms: z.int(),
     }),
   ),
 });

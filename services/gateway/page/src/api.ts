@@ -73,6 +73,9 @@ export type Recording = {
   duration_ms: number;
   status: 'recording' | 'ended';
   segments: number;
+  /** How many stretches of it are missing, and how long they are together. */
+  gaps: number;
+  gaps_ms: number;
 };
 
 /** A stream's UTC day. */

@@ -1,6 +1,13 @@
 import type { Day, Recording } from './api.ts';
 import { formatDateTime, formatDay, formatDuration, formatTime } from './format.ts';
 
+/** What is missing of a recording, in words; nothing when it is whole. */
+const missingOf = ({ gaps, gaps_ms: ms }: Recording): string => {
+  if (gaps === 0) return '';
+  const total = ms < 1000 ? 'less than a second' : formatDuration(ms);
+  return ` · ${gaps} ${gaps === 1 ? 'gap' : 'gaps'}, ${total} in all`;
+};
+
 const RecordingRow = (props: { stream: string; recording: Recording; shown: boolean; onPlay: () => void }) => {
   const { stream, recording, shown, onPlay } = props;
   return (
@@ -18,6 +25,7 @@ const RecordingRow = (props: { stream: string; recording: Recording; shown: bool
         <div className="hint">
           {formatDuration(recording.duration_ms)} · {recording.segments}{' '}
           {recording.segments === 1 ? 'segment' : 'segments'} in the bucket
+          {missingOf(recording)}
         </div>
       </div>
       <button
