@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { openPage, publishCamera } from './browser.ts';
 import { callApi, eventually, startWeirUp } from './weir-process.ts';
 
-test('logging out turns the camera off, and a list that cannot be read says why', async () => {
+test('logging out turns the camera off, its recording waits, and a list that cannot be read says why', async () => {
   using directory = temporaryDirectory('page-states');
   await using weir = await startWeirUp(directory.path);
   await using chromium = await launchChromium();
@@ -27,4 +27,8 @@ test('logging out turns the camera off, and a list that cannot be read says why'
     const streams = (await callApi(weir, '/api/streams')) as StreamInfo[];
     return streams.every(({ publish }) => publish.sessions.length === 0);
   });
+  const again = await openPage(context, weir.url, weir.password ?? '');
+  const row = again.getByTestId('stream-left-on');
+  await row.getByText('recording waits for its publisher').waitFor();
+  expect(await row.getByText('live', { exact: true }).count()).toBe(0);
 });
