@@ -12,6 +12,7 @@ export type RecorderCounts = {
   droppedUnits: number;
   /** Whole units that have no place in the recording: before its first key frame, behind a loss, before its time. */
   skippedUnits: number;
+  malformed: number;
   parts: number;
   partBytes: number;
   segments: number;
@@ -38,6 +39,7 @@ export const recorderCounts = (): RecorderCounts => ({
   recoveredPackets: 0,
   droppedUnits: 0,
   skippedUnits: 0,
+  malformed: 0,
   parts: 0,
   partBytes: 0,
   segments: 0,
@@ -61,6 +63,7 @@ const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
     'recorder_skipped_units_total',
     'Frames and packets of audio that came whole and have no place in the recording, as before its first key frame',
   ],
+  malformed: ['recorder_malformed_total', 'Payloads that are not valid in their codec'],
   parts: ['recorder_parts_total', 'Parts written'],
   partBytes: ['recorder_part_bytes_total', 'Bytes of parts written'],
   segments: ['recorder_segments_total', 'Segments closed'],
@@ -90,6 +93,15 @@ const OF_ONE: Record<keyof RecordingTally, [name: string, help: string]> = {
   frames: ['recorder_stream_samples', 'Frames of video and packets of audio written of a running recording'],
   lost: ['recorder_stream_lost_packets', 'RTP packets of a running recording that never came'],
   recovered: ['recorder_stream_recovered_packets', 'RTP packets of a running recording that came late, in time'],
+  dropped_units: [
+    'recorder_stream_dropped_units',
+    'Frames of a running recording of which a packet was missing or not valid',
+  ],
+  skipped_units: [
+    'recorder_stream_skipped_units',
+    'Frames and packets of audio of a running recording that came whole and were not written',
+  ],
+  malformed: ['recorder_stream_malformed', 'Payloads of a running recording that are not valid in their codec'],
   parts: ['recorder_stream_parts', 'Parts written of a running recording'],
   open_files: ['recorder_stream_open_files', 'Files that a running recording has open'],
   seconds_since_durable: [

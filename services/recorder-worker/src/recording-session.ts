@@ -75,6 +75,7 @@ const counterCarrier = (core: Core, counts: RecordingDeps['counts']) => {
     counts.recoveredPackets += now.recovered - last.recovered;
     counts.droppedUnits += now.droppedUnits - last.droppedUnits;
     counts.skippedUnits += now.skippedUnits - last.skippedUnits;
+    counts.malformed += now.malformed - last.malformed;
     last = now;
   };
 };
