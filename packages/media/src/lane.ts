@@ -1,6 +1,7 @@
 import type { AccessUnit } from './access-unit.ts';
 import type { Codec, PublishedTrack, TrackKind } from './codecs.ts';
 import { type DecodeTimes, decodeTimes, type PictureOrder } from './decode-times.ts';
+import type { Lateness } from './lateness.ts';
 import type { Publication } from './recording-messages.ts';
 import type { ReorderLimits } from './reorder.ts';
 import type { ResumePoint } from './resume-point.ts';
@@ -53,6 +54,7 @@ export type LaneNeeds = {
   reorder: ReorderLimits;
   parts: Omit<PartLimits, 'ticks'> & { ms: number };
   emit: (lane: Lane, part: RawPart) => void;
+  lateness: Lateness;
   /** The wall time of a time of the lane's timeline's clock. */
   wallMs: (steadyMs: number) => number;
 };
@@ -107,6 +109,8 @@ export const openLane = (
     timeline: trackTimeline(
       codec.clockRate,
       clock === null || point === null ? null : { ...clock, ticks: point.decodeTime },
+      published.kind,
+      needs.lateness,
     ),
     writer: sampleWriter(
       { ...needs.parts, ticks },

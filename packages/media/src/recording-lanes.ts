@@ -2,7 +2,7 @@ import { codecs, type PublishedTrack, type TrackKind } from './codecs.ts';
 import { endMsOf, type Lane, type LaneFiles, livePoint, noteDurable, openLane } from './lane.ts';
 import type { Publication, RecordingCounters, RecordingResume, ResumedTrack } from './recording-messages.ts';
 import { resumedLaneFiles, standingTracks } from './recording-resume.ts';
-import type { RecordingState } from './recording-state.ts';
+import { type RecordingState, wallMsOf } from './recording-state.ts';
 import type { ResumePoint } from './resume-point.ts';
 
 // Half a second of 1,000 frames a second: what comes faster has no time of its own, and is not held for long either.
@@ -58,7 +58,8 @@ export const recordingLanes = (
       waitMs: limits.partMs,
       stillMs: limits.noKeyFrameMs,
     },
-    wallMs: state.clock.wallMs,
+    lateness: state.lateness,
+    wallMs: (mediaMs: number) => wallMsOf(state, mediaMs),
     emit: (lane: Lane, part: Parameters<typeof state.files.part>[1]) => state.files.part(lane, part),
   };
 

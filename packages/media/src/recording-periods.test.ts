@@ -94,3 +94,18 @@ test('another profile, or another number of channels, begins a new period', () =
     [2, 'avc1.64'],
   ]);
 });
+
+test('what a loss takes from the end of a stream, where no key frame comes behind it, is a gap', () => {
+  const { frames: coded } = makeCoded('H265', { seconds: 2 });
+  const packets = packetsOf('H265', coded);
+  const lostMs = startMs + 1500;
+  const kept = packets.filter(({ arrivalMs }) => Math.abs(arrivalMs - lostMs) > 5);
+  expect(kept.length).toBeLessThan(packets.length);
+  const publication = { kind: 'publication' as const, publication: videoPublication('H265') };
+  const { outputs, core } = record([publication, ...kept, finish]);
+  expect(core.counters().skippedUnits).toBeGreaterThan(10);
+  const gaps = of(outputs, 'gap');
+  expect(gaps).toMatchObject([{ cause: 'packet_loss' }]);
+  expect(Math.abs((gaps[0]?.fromMs ?? 0) - lostMs)).toBeLessThan(10);
+  expect((gaps[0]?.toMs ?? 0) - lostMs).toBeGreaterThan(400);
+});

@@ -2,6 +2,7 @@ import type { ArrivalClock } from './arrival-clock.ts';
 import type { TrackKind } from './codecs.ts';
 import type { KeyFrameRequests } from './key-frame-requests.ts';
 import type { Lane } from './lane.ts';
+import type { Lateness } from './lateness.ts';
 import type { OpenSegments } from './open-segments.ts';
 import type { RecordingFiles } from './recording-files.ts';
 import type { GapCause, RecordingOptions, RecordingOutput } from './recording-messages.ts';
@@ -23,6 +24,7 @@ export type Phase =
 export type RecordingState = {
   readonly limits: Required<Omit<RecordingOptions, 'recordingId' | 'spoolId' | 'resume' | 'handedOver' | 'checksum'>>;
   readonly clock: ArrivalClock;
+  readonly lateness: Lateness;
   readonly requests: KeyFrameRequests;
   readonly segments: OpenSegments;
   readonly files: RecordingFiles;
@@ -49,6 +51,10 @@ export type RecordingState = {
 export const wantKeyFrame = (state: RecordingState): void => {
   if (state.requests.want(state.clock.nowMs())) state.say({ kind: 'request-key-frame' });
 };
+
+/** The wall time to be told for a time of the tracks' timelines. */
+export const wallMsOf = (state: RecordingState, mediaMs: number): number =>
+  state.clock.wallMs(state.lateness.wallMs(mediaMs));
 
 /** Whether video takes part in the segments of this run. */
 export const hasVideo = (state: RecordingState): boolean => (state.lanes.video?.segment ?? 0) > 0;

@@ -210,14 +210,31 @@ describe('a publisher’s clock that jumps', () => {
     expect(core.counters().movedUnits).toBe(0);
   });
 
-  test('that stood still while nothing was sent is a gap of that length', () => {
+  test.each([60 * 90_000, -2 * 90_000])('by %i ticks between key frames costs no picture', (ticks) => {
+    const packets = streamOf({ video: frames, audio: sound }).map((packet) =>
+      packet.track === 'video' && sentAt(packet) >= 4480 ? shifted(packet, ticks) : packet,
+    );
+    const { outputs, files, core } = record(inOrder(packets));
+    const periods = of(outputs, 'segment-closed').map(({ period }) => period);
+    expect(periods).toEqual([1, 1, 2, 2]);
+    expect(of(outputs, 'gap')).toEqual([]);
+    expect(core.counters()).toMatchObject({ skippedUnits: 0, movedUnits: 0 });
+    expect(probe(joined(files, 'video', 1, [1, 2])).frames).toBe(150);
+    expect(probe(joined(files, 'video', 2, [3, 4])).frames).toBe(frames.length - 150);
+  });
+
+  test('that stood still while nothing was sent goes on in its place: nothing is missing, and wall times follow', () => {
     const packets = streamOf({ video: frames, audio: sound }).map((packet) =>
       sentAt(packet) >= 2000 ? { ...packet, arrivalMs: packet.arrivalMs + 20_000 } : packet,
     );
-    const { outputs } = record(withSilence(inOrder(packets), 2000, 22_000));
+    const { outputs, files } = record(withSilence(inOrder(packets), 2000, 22_000));
     expect(of(outputs, 'clock-step')).toEqual([]);
-    const gap = of(outputs, 'gap')[0];
-    expect((gap?.toMs ?? 0) - (gap?.fromMs ?? 0)).toBeGreaterThan(19_000);
+    expect(of(outputs, 'gap')).toEqual([]);
+    const closed = of(outputs, 'segment-closed');
+    expect(closed.every(({ period }) => period === 1)).toBe(true);
+    expect((closed.at(-1)?.wallMs ?? 0) - startMs).toBeGreaterThan(25_000);
+    expect(probe(joined(files, 'video')).times).toEqual(frames.map((_, index) => index * 3000));
+    expect(probe(joined(files, 'audio')).frames).toBe(sound.length);
   });
 });
 

@@ -3,6 +3,7 @@ import { arrivalClock, type RtpMoment } from './arrival-clock.ts';
 import { crc32 } from './crc32.ts';
 import { keyFrameRequests } from './key-frame-requests.ts';
 import type { Lane } from './lane.ts';
+import { lateness } from './lateness.ts';
 import { openSegments } from './open-segments.ts';
 import { recordingFiles } from './recording-files.ts';
 import { recordingLanes } from './recording-lanes.ts';
@@ -20,7 +21,7 @@ import type { ResumePoint } from './resume-point.ts';
 import { isRtcp, parseRtcp } from './rtcp.ts';
 import { ntpToUnixMs } from './rtcp-report.ts';
 import { parseRtp, type RtpPacket } from './rtp.ts';
-import { closeAll, closeLeft, releaseAudio, takeAudio } from './segment-cutting.ts';
+import { closeAll, closeLeft, releaseAudio, takeAudio, tellBreak } from './segment-cutting.ts';
 import { takeVideo } from './video-cutting.ts';
 
 /** One recording: packets in; init segments, parts, closed segments and gaps out. Pure; memory is bounded. */
@@ -67,6 +68,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const endWallMs = Math.max(0, ...(resume?.tracks.map(({ point }) => point.clock?.wallMs ?? 0) ?? []));
   const state: RecordingState = {
     limits,
+    lateness: lateness(),
     clock: arrivalClock((byMs) => say({ kind: 'clock-step', byMs }), resumedMoments(resume)),
     requests: keyFrameRequests(),
     segments,
@@ -128,6 +130,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const breakOff = (cause: GapCause): void => {
     drain();
     closeAll(state);
+    tellBreak(state);
     if (state.endWallMs > 0) state.gap ??= { cause, fromMs: state.endWallMs };
   };
 

@@ -4,7 +4,7 @@ import { endMsOf, type Lane } from './lane.ts';
 import type { OpenSegment } from './open-segments.ts';
 import { silenceBefore } from './pause-filling.ts';
 import type { GapCause } from './recording-messages.ts';
-import { elapsedMs, hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
+import { elapsedMs, hasVideo, type RecordingState, wallMsOf, wantKeyFrame } from './recording-state.ts';
 import type { TimelineReference } from './timing.ts';
 import { timestampDistance } from './unwrap.ts';
 
@@ -35,26 +35,33 @@ const mostHeldAudio = 2000;
 export const placeUnit = (state: RecordingState, lane: Lane, unit: AccessUnit): number => {
   const { timeline } = lane;
   if (!timeline.isPlaced()) {
-    const [reference, notBefore] = referenceFor(state, lane, unit);
-    timeline.placeAt(unit.timestamp, unit.arrivalMs, reference, notBefore);
-    state.origin ??= { timeMs: 0, wallMs: unit.arrivalMs };
+    const mediaMs = state.lateness.mediaMs(unit.arrivalMs) - state.lateness.commonMs();
+    const [reference, notBefore] = referenceFor(state, lane, unit.timestamp, mediaMs);
+    timeline.placeAt(unit.timestamp, mediaMs, reference, notBefore);
+    state.origin ??= { timeMs: 0, wallMs: mediaMs };
   }
   return timeline.ticksOf(unit.timestamp);
 };
 
-const referenceFor = (state: RecordingState, lane: Lane, unit: AccessUnit): readonly [TimelineReference, number] => {
+/** What a wire timestamp that was to come at `mediaMs` is placed by, and the ticks it must not lie before. */
+const referenceFor = (
+  state: RecordingState,
+  lane: Lane,
+  rtp: number,
+  mediaMs: number,
+): readonly [TimelineReference, number] => {
   const other = Object.values(state.lanes).find((each) => each !== lane && each.timeline.isPlaced());
   const clock = other?.timeline.clockAt(other.writer.end()) ?? null;
   if (other !== undefined && clock !== null) {
     // Audio that would lie before its end is dropped, not moved: it stays in step with the picture.
     const notBefore = lane.kind === 'video' ? lane.writer.end() : Number.NEGATIVE_INFINITY;
-    const handedMs = handedBetween(other, clock.rtp, lane, unit.timestamp);
-    if (handedMs !== null && Math.abs(unit.arrivalMs - clock.wallMs - handedMs) <= mostHandedMs) {
-      return [{ timeMs: endMsOf(other) + handedMs, wallMs: unit.arrivalMs, ntpMs: null }, notBefore];
+    const handedMs = handedBetween(other, clock.rtp, lane, rtp);
+    if (handedMs !== null && Math.abs(mediaMs - clock.wallMs - handedMs) <= mostHandedMs) {
+      return [{ timeMs: endMsOf(other) + handedMs, wallMs: mediaMs, ntpMs: null }, notBefore];
     }
     return [{ timeMs: endMsOf(other), wallMs: clock.wallMs, ntpMs: clock.ntpMs }, notBefore];
   }
-  if (state.origin === null) return [{ timeMs: 0, wallMs: unit.arrivalMs, ntpMs: null }, 0];
+  if (state.origin === null) return [{ timeMs: 0, wallMs: mediaMs, ntpMs: null }, 0];
   const endMs = Math.max(0, ...Object.values(state.lanes).map(endMsOf), state.origin.timeMs);
   return [{ ...state.origin, ntpMs: null }, Math.ceil((endMs * lane.codec.clockRate) / 1000)];
 };
@@ -74,7 +81,7 @@ const handedBetween = (from: Lane, fromRtp: number, to: Lane, toRtp: number): nu
 export const beginSegment = (state: RecordingState, lane: Lane, ticks: number): OpenSegment => {
   const startMs = (ticks * 1000) / lane.codec.clockRate;
   const steadyMs = lane.timeline.wallMsOf(ticks);
-  const wallMs = state.clock.wallMs(steadyMs);
+  const wallMs = wallMsOf(state, steadyMs);
   if (state.periodDue) {
     state.period++;
     state.periodDue = false;
@@ -89,7 +96,7 @@ export const beginSegment = (state: RecordingState, lane: Lane, ticks: number): 
 
 const tellGap = (state: RecordingState, cause: GapCause, fromMs: number, toMs: number): void => {
   if (toMs - fromMs < leastGapMs) return;
-  const [from, to] = [fromMs, toMs].map((ms) => Math.round(state.clock.wallMs(ms))) as [number, number];
+  const [from, to] = [fromMs, toMs].map((ms) => Math.round(wallMsOf(state, ms))) as [number, number];
   state.say({ kind: 'gap', cause, fromMs: from, toMs: to });
 };
 
@@ -160,10 +167,14 @@ export const noteJump = (state: RecordingState, lane: Lane): void => {
 /** Takes the next audio unit into the inbox, where it waits for the video it is cut by. */
 export const takeAudio = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {
   const { timeline, inbox } = lane;
-  if (unit.newClock === true || timeline.jumps(unit.timestamp, unit.arrivalMs)) {
+  const jumps = unit.newClock !== true && timeline.jumps(unit.timestamp, unit.arrivalMs);
+  if (jumps || unit.newClock === true) {
     releaseAudio(state, true);
     if (!hasVideo(state)) noteJump(state, lane);
-    timeline.restart();
+    // Beside a picture it is placed by that.
+    if (jumps && timeline.isPlaced() && !hasVideo(state)) {
+      timeline.rejoin(unit.timestamp, unit.arrivalMs, lane.writer.end());
+    } else timeline.restart();
     lane.before = null;
     state.periodDue = true;
   }
@@ -257,16 +268,37 @@ export const closeLeft = (state: RecordingState): void => {
   }
 };
 
+/** Tells the pictures that were left out behind a loss, where nothing that could be written came behind them. */
+const tellTail = (state: RecordingState, lane: Lane): number => {
+  const newest = lane.timeline.momentNow();
+  if (lane.awaitsKey === null || lane.segment === 0 || newest === null || state.gap !== null) return state.endWallMs;
+  tellGap(state, 'packet_loss', lane.timeline.wallMsOf(lane.writer.expected()), newest.wallMs);
+  return Math.max(state.endWallMs, newest.wallMs);
+};
+
 /** Gives everything out and closes all segments; what comes next begins anew. */
 export const closeAll = (state: RecordingState): void => {
   releaseAudio(state, true);
+  const wallMs = state.endWallMs;
+  const wasOpen = state.segments.oldest() !== null;
   for (const lane of Object.values(state.lanes)) {
+    state.endWallMs = tellTail(state, lane);
     lane.writer.finish(null);
     lane.segment = 0;
+    lane.awaitsKey = null;
   }
   for (let segment = state.segments.oldest(); segment !== null; segment = state.segments.oldest()) {
     state.files.close(segment, opensAnew(state, state.segments.after(segment.number)));
   }
   const endMs = Math.max(0, ...Object.values(state.lanes).map(endMsOf));
-  if (endMs > 0) state.origin = { timeMs: endMs, wallMs: state.endWallMs };
+  if (endMs > 0 && wasOpen) state.origin = { timeMs: endMs, wallMs };
+};
+
+/** Tells what was lost behind a break of the video up to now: no key frame came with which it could have gone on. */
+export const tellBreak = (state: RecordingState): void => {
+  if (state.gap === null || state.gap.cause !== 'packet_loss') return;
+  const nowMs = state.lateness.mediaMs(state.clock.nowMs());
+  tellGap(state, 'packet_loss', state.gap.fromMs, nowMs);
+  state.endWallMs = Math.max(state.endWallMs, nowMs);
+  state.gap = null;
 };

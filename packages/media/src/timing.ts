@@ -1,3 +1,5 @@
+import type { TrackKind } from './codecs.ts';
+import { type Lateness, lateness } from './lateness.ts';
 import { senderClock } from './sender-clock.ts';
 import { timestampDistance } from './unwrap.ts';
 
@@ -9,21 +11,25 @@ import { timestampDistance } from './unwrap.ts';
  *   `steer` moves the place by small steps: so sound is kept in step with the picture (`steering.ts`).
  * - Placing takes the sender's own times (RTCP sender reports) where both the track and the reference have them, else
  *   arrival times. Neither is trusted over the other by more than `mostDisagreementMs`.
- * - Wall time is the arrival of the place, smoothed.
- * - A jump of the RTP clock is a discontinuity: the track must be placed again.
+ * - Wall time is the arrival of the place, smoothed; what all tracks are late by for good is left out (`lateness.ts`).
+ * - Only a step from one unit to the next tells that the RTP clock jumped: media that is late, and catches up at
+ *   whatever rate, goes on in its place. A track that stays late or early alone is no longer beside the other: it jumps.
+ * - Behind a jump the timeline goes on by the time that passed since the unit before (`rejoin`).
  */
 export type TrackTimeline = {
   /** Takes a sender report: its wire RTP timestamp and the sender's time in Unix ms. Implausible ones are left out. */
   senderReport: (rtp: number, ntpMs: number) => void;
-  /** Whether the RTP clock jumped since the last unit: the track must be placed again. */
+  /** Whether the RTP clock jumped since the last unit: the track must be placed again, or rejoined. */
   jumps: (rtp: number, arrivalMs: number) => boolean;
   /** Takes note of a unit's wire timestamp and arrival. */
   follow: (rtp: number, arrivalMs: number) => void;
+  /** Behind a jump: the timeline goes on at this wire timestamp, not before `notBefore` ticks. */
+  rejoin: (rtp: number, arrivalMs: number, notBefore: number) => void;
   /** The clock is another from here on (new SSRC): the place is lost. */
   restart: () => void;
   isPlaced: () => boolean;
-  /** Places a wire timestamp relative to the reference, not before `notBefore` ticks. */
-  placeAt: (rtp: number, arrivalMs: number, reference: TimelineReference, notBefore: number) => void;
+  /** Places a wire timestamp relative to the reference, not before `notBefore` ticks; `mediaMs`: when it was to come. */
+  placeAt: (rtp: number, mediaMs: number, reference: TimelineReference, notBefore: number) => void;
   /** Moves everything not written yet by these ticks, which may be a fraction. */
   steer: (ticks: number) => void;
   /** Decode time in ticks of a wire timestamp; the track must be placed. May lie below zero. */
@@ -44,12 +50,12 @@ export type TimelineReference = { timeMs: number; wallMs: number; ntpMs: number 
 /** Where a track stood before a restart: the wire timestamp at a decode time in ticks, and the wall time there. */
 export type TimelinePlace = { rtp: number; ticks: number; wallMs: number; ntpMs: number | null };
 
-/** RTP time against arrival between two units; more is a jump, unless the network stalled. */
+/** Until the place is known well, a step of RTP time beyond that of arrival by more is a jump; a track late by more is off. */
 const mostJumpMs = 5000;
 /** A unit cannot come this much before its time, nor lie this much before the one before it. */
 const mostEarlyMs = 1000;
-/** A stall of the network is over by then, and what it held up has come. */
-const mostStallMs = 5000;
+/** A track that is off its place for longer than this has lost it. */
+const mostOffMs = 5000;
 const mostDisagreementMs = 2000;
 /** Wall time follows arrival with this time constant, and one unit's delay counts for at most `mostDelayMs`. */
 const followMs = 8000;
@@ -70,8 +76,13 @@ export const elapsedSince = (
   return { ms: isCredible ? bySender : byArrival, bySender: isCredible };
 };
 
-/** Makes a track's timeline; `resumed` is its place before a restart. */
-export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null = null): TrackTimeline => {
+/** Makes a track's timeline; `resumed` is its place before a restart, `common` what its recording's tracks share. */
+export const trackTimeline = (
+  clockRate: number,
+  resumed: TimelinePlace | null = null,
+  track: TrackKind = 'video',
+  common: Lateness = lateness(),
+): TrackTimeline => {
   const perMs = clockRate / 1000;
   const knownReport = resumed === null || resumed.ntpMs === null ? null : { rtp: resumed.rtp, ntpMs: resumed.ntpMs };
   let place: Place | null =
@@ -80,7 +91,10 @@ export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null =
   let last: { rtp: number; arrivalMs: number } | null =
     resumed === null ? null : { rtp: resumed.rtp, arrivalMs: resumed.wallMs };
   let learnt = resumed === null ? 0 : learningUnits;
-  let lateSinceMs: number | null = null;
+  let offSinceMs: number | null = null;
+  /** Where a unit that jumps is to be, ticks. */
+  let jumpsTo = 0;
+  common.forget(track);
 
   const exactTicksOf = (rtp: number): number => {
     if (place === null) return 0;
@@ -93,11 +107,11 @@ export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null =
 
   const wallMsOf = (ticks: number): number => (place === null ? 0 : place.wallMs + (ticks - place.ticks) / perMs);
 
-  /** Whether units have come too late for longer than a network stalls: the RTP clock stood still meanwhile. */
-  const staysLate = (lateMs: number, arrivalMs: number): boolean => {
-    if (lateMs < mostJumpMs) lateSinceMs = null;
-    else lateSinceMs ??= arrivalMs;
-    return lateSinceMs !== null && arrivalMs - lateSinceMs > mostStallMs;
+  /** Whether the track has been off its place alone for so long that it must leave it. */
+  const staysOff = (aloneMs: number, arrivalMs: number): boolean => {
+    if (aloneMs <= mostJumpMs && (aloneMs >= -mostEarlyMs || learnt < learningUnits)) offSinceMs = null;
+    else offSinceMs ??= arrivalMs;
+    return offSinceMs !== null && arrivalMs - offSinceMs > mostOffMs;
   };
 
   const momentOf = (rtp: number): TimelineReference | null => {
@@ -109,17 +123,28 @@ export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null =
   const jumps = (rtp: number, arrivalMs: number): boolean => {
     if (last === null) return false;
     const stepMs = timestampDistance(last.rtp, rtp) / perMs;
-    if (stepMs < -mostEarlyMs || stepMs - (arrivalMs - last.arrivalMs) > mostJumpMs) return true;
-    if (place === null) return stepMs - (arrivalMs - last.arrivalMs) < -mostJumpMs;
-    const lateMs = arrivalMs - wallMsOf(exactTicksOf(rtp));
-    return (learnt >= learningUnits && lateMs < -mostEarlyMs) || staysLate(lateMs, arrivalMs);
+    const passedMs = Math.max(0, arrivalMs - last.arrivalMs);
+    const aheadMs = stepMs - passedMs;
+    if (place === null) return stepMs < -mostEarlyMs || aheadMs > mostJumpMs;
+    const lastTicks = place.ticks + timestampDistance(place.rtp, last.rtp);
+    const ticks = lastTicks + stepMs * perMs;
+    const lateMs = common.mediaMs(arrivalMs) - wallMsOf(ticks);
+    const most = learnt < learningUnits ? mostJumpMs : mostEarlyMs;
+    // What is held up together may have been sent far apart: it is late, not ahead of its time.
+    if (stepMs < -mostEarlyMs || (aheadMs > most && lateMs < -most)) {
+      jumpsTo = lastTicks + passedMs * perMs;
+      return true;
+    }
+    const aloneMs = common.take(track, lateMs, arrivalMs);
+    jumpsTo = ticks + aloneMs * perMs;
+    return staysOff(aloneMs, arrivalMs);
   };
 
   const follow = (rtp: number, arrivalMs: number): void => {
     const sinceMs = last === null ? 0 : Math.max(0, timestampDistance(last.rtp, rtp) / perMs);
     last = { rtp, arrivalMs };
     if (place === null) return;
-    const delayMs = arrivalMs - wallMsOf(exactTicksOf(rtp));
+    const delayMs = common.mediaMs(arrivalMs) - wallMsOf(exactTicksOf(rtp));
     learnt = Math.min(learnt + 1, learningUnits);
     // The sender's clock drifts by seconds a day, jitter is gone in a second; both tracks follow at the same pace.
     const isLearning = learnt < learningUnits;
@@ -132,18 +157,26 @@ export const trackTimeline = (clockRate: number, resumed: TimelinePlace | null =
     senderReport: (rtp, ntpMs) => sender.report(rtp, ntpMs, last?.rtp ?? null),
     jumps,
     follow,
+    rejoin: (rtp, arrivalMs, notBefore) => {
+      const wallMs = common.mediaMs(arrivalMs) - common.commonMs();
+      place = { rtp, ticks: Math.max(Math.round(jumpsTo), notBefore), wallMs };
+      offSinceMs = null;
+      sender = senderClock(perMs);
+      common.forget(track);
+    },
     restart: () => {
       place = null;
       last = null;
       learnt = 0;
-      lateSinceMs = null;
+      offSinceMs = null;
       sender = senderClock(perMs);
+      common.forget(track);
     },
     isPlaced: () => place !== null,
-    placeAt: (rtp, arrivalMs, reference, notBefore) => {
-      const { ms } = elapsedSince(reference, { wallMs: arrivalMs, ntpMs: sender.ntpMsOf(rtp) });
+    placeAt: (rtp, mediaMs, reference, notBefore) => {
+      const { ms } = elapsedSince(reference, { wallMs: mediaMs, ntpMs: sender.ntpMsOf(rtp) });
       const ticks = Math.max(Math.round((reference.timeMs + ms) * perMs), notBefore);
-      place = { rtp, ticks, wallMs: arrivalMs };
+      place = { rtp, ticks, wallMs: mediaMs };
     },
     steer: (ticks) => {
       if (place !== null) place.ticks += ticks;

@@ -21,8 +21,13 @@ export type TrackReceiver = {
 export type ResumedReceiver = ResumedCodec & { sequence: number };
 
 const none: readonly AccessUnit[] = [];
-/** A unit whose packets go on for longer than this is none, ms: what is held is bounded in time too. */
+/**
+ * A unit whose packets go on coming for longer than `mostUnitMs` is none: what is held is bounded in time too. A stall of
+ * the network within it counts for `mostPauseMs`, unless it lasts `mostStallMs`: nothing of that unit will come.
+ */
 const mostUnitMs = 5000;
+const mostPauseMs = 200;
+const mostStallMs = 15_000;
 
 /** Makes the receiver of a published track. */
 export const trackReceiver = (
@@ -37,7 +42,7 @@ export const trackReceiver = (
   let ssrc = track.ssrc === 0 ? null : track.ssrc;
   let newClock = false;
   let highest = resumed?.sequence ?? null;
-  let collecting: { firstOrdinal: number; sinceMs: number } | null = null;
+  let collecting: { firstSequence: number; comingMs: number; newestMs: number } | null = null;
 
   const depacketize = (ordered: readonly Ordered[]): readonly AccessUnit[] => {
     if (ordered.length === 0) return none;
@@ -56,17 +61,25 @@ export const trackReceiver = (
     return units;
   };
 
-  const giveUpEndless = (nowMs: number): readonly AccessUnit[] => {
+  /** Takes note that packets come of the unit in hand. */
+  const noteComing = (arrivalMs: number): void => {
     const unit = depacketizer.inHand();
     if (unit === null) collecting = null;
-    else if (collecting?.firstOrdinal !== unit.firstOrdinal) {
-      collecting = { firstOrdinal: unit.firstOrdinal, sinceMs: nowMs };
-    } else if (Math.abs(nowMs - collecting.sinceMs) >= mostUnitMs) {
-      const units = depacketizer.flush();
-      depacketizer.step({ kind: 'lost', count: 1 });
-      return units;
+    else if (collecting?.firstSequence !== unit.firstSequence) {
+      collecting = { firstSequence: unit.firstSequence, comingMs: 0, newestMs: arrivalMs };
+    } else {
+      collecting.comingMs += Math.min(Math.abs(arrivalMs - collecting.newestMs), mostPauseMs);
+      collecting.newestMs = arrivalMs;
     }
-    return none;
+  };
+
+  const giveUpEndless = (nowMs: number): readonly AccessUnit[] => {
+    if (collecting === null || depacketizer.inHand()?.firstSequence !== collecting.firstSequence) return none;
+    if (collecting.comingMs < mostUnitMs && Math.abs(nowMs - collecting.newestMs) < mostStallMs) return none;
+    collecting = null;
+    const units = depacketizer.flush();
+    depacketizer.step({ kind: 'lost', count: 1 });
+    return units;
   };
 
   return {
@@ -81,6 +94,7 @@ export const trackReceiver = (
       const sequence = unwrap(rtp.sequence);
       if (highest === null || sequence > highest) highest = sequence;
       const units = depacketize(window.step({ kind: 'packet', rtp, sequence, ordinal, arrivalMs }));
+      noteComing(arrivalMs);
       return before.length === 0 ? units : [...before, ...units];
     },
     expire: (nowMs) => {

@@ -4,16 +4,28 @@ import type { OpenSegment } from './open-segments.ts';
 import { elapsedMs, hasVideo, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import { beginSegment, closeAll, configure, noteJump, placeUnit, segmentAt, writeUnit } from './segment-cutting.ts';
 
-/** Takes the next video unit: begins with it, cuts before it, or goes on. It stays in the lane's inbox meanwhile. */
-export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {
+/** Takes note of a unit's clock; true when it jumped, and pictures go on as they were coded. */
+const followClock = (state: RecordingState, lane: Lane, unit: AccessUnit): boolean => {
   const { timeline } = lane;
-  if (unit.newClock === true || timeline.jumps(unit.timestamp, unit.arrivalMs)) {
+  const jumps = unit.newClock !== true && timeline.jumps(unit.timestamp, unit.arrivalMs);
+  const goesOn = jumps && hasVideo(state);
+  if (goesOn) timeline.rejoin(unit.timestamp, unit.arrivalMs, lane.writer.end());
+  else if (jumps || unit.newClock === true) {
     if (hasVideo(state)) breakVideo(state, lane);
     timeline.restart();
+  }
+  if (jumps || unit.newClock === true) {
     lane.before = null;
     state.periodDue = true;
+    if (!unit.key) wantKeyFrame(state);
   }
   timeline.follow(unit.timestamp, unit.arrivalMs);
+  return goesOn;
+};
+
+/** Takes the next video unit: begins with it, cuts before it, or goes on. It stays in the lane's inbox meanwhile. */
+export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): void => {
+  const jumped = followClock(state, lane, unit);
   if (hasVideo(state) ? !hasReferences(lane, unit) : !canBegin(state, lane, unit)) {
     state.skippedUnits++;
     wantKeyFrame(state);
@@ -21,20 +33,21 @@ export const takeVideo = (state: RecordingState, lane: Lane, unit: AccessUnit): 
   }
   if (unit.key) state.requests.came();
   else if (unit.lossBefore) wantKeyFrame(state);
-  if (unit.key && configure(lane, unit)) state.periodDue = true;
-  if (hasVideo(state) && unit.key && state.periodDue && !mayBegin(state)) {
+  const isCodedAnew = unit.key && configure(lane, unit);
+  if (isCodedAnew) state.periodDue = true;
+  if (hasVideo(state) && isCodedAnew && !mayBegin(state)) {
     breakVideo(state, lane);
     state.skippedUnits++;
     return;
   }
   const ticks = placeUnit(state, lane, unit);
-  const written = lane.awaitsKey === null ? unit : { ...unit, lossBefore: true };
+  const written = lane.awaitsKey === null && !jumped ? unit : { ...unit, lossBefore: true };
   lane.awaitsKey = null;
   writeUnit(state, lane, written, ticks, segmentFor(state, lane, unit, ticks));
   state.videoMs = ((lane.writer.end() - 1) * 1000) / lane.codec.clockRate;
 };
 
-/** The clock of the video jumped, or its coding changes too often: what came before is closed, what comes begins a new period. */
+/** The video is of another source, or its coding changes too often: what came before is closed, what comes begins a new period. */
 const breakVideo = (state: RecordingState, lane: Lane): void => {
   noteJump(state, lane);
   closeAll(state);
@@ -64,7 +77,7 @@ const segmentFor = (state: RecordingState, lane: Lane, unit: AccessUnit, ticks: 
   const timeMs = (ticks * 1000) / lane.codec.clockRate;
   const full = timeMs - current.startMs >= segmentMs;
   const begun = state.segments.after(lane.segment);
-  const opensPeriod = unit.key && state.periodDue;
+  const opensPeriod = unit.key && state.periodDue && mayBegin(state);
   if (begun !== null && !opensPeriod) {
     // Audio has begun the next segment already; video joins it at its time, or at the key frame it was begun for.
     if (unit.key && full) begun.startMs = Math.min(begun.startMs, timeMs);
