@@ -63,7 +63,9 @@ const fillAndFree = async (reserveBytes: number, leftBytes: number) => {
   const next = recording.segments.find(({ start_ms }) => start_ms >= (gap?.to_ms ?? 0) - 100);
   const before = recording.segments.findLast(({ start_ms }) => start_ms < (gap?.from_ms ?? 0));
   expect(Math.abs((gap?.to_ms ?? 0) - (next?.start_ms ?? 0))).toBeLessThan(100);
-  expect(Math.abs((gap?.from_ms ?? 0) - ((before?.start_ms ?? 0) + (before?.duration_ms ?? 0)))).toBeLessThan(100);
+  // An encoder's first frames come late, and wall time follows their arrival within seconds: by so much may the end of
+  // an early segment, told from its start, differ from where the gap begins.
+  expect(Math.abs((gap?.from_ms ?? 0) - ((before?.start_ms ?? 0) + (before?.duration_ms ?? 0)))).toBeLessThan(500);
   expect(hole).toBeGreaterThan(30);
   const from = Number(numbers[hole]);
   expect(numbers).toEqual([...range(0, hole), ...range(from, frames)]);
