@@ -20,8 +20,8 @@ const stop = async (stream: string) => (await fetch(`${site.url}/api/record/${st
 /** Wall times follow arrival slowly: by then they no longer tell how an encoder's first frames came late. */
 const isSettled = ({ segments }: SpoolRecording): boolean => segments.length >= 5;
 
-/** Shows that one gap covers the hole within 100 ms, and that on both sides of it no frame is missing or twice. */
-const expectOneHole = async (recording: SpoolRecording) => {
+/** Shows that one gap covers the hole, its beginning so exact, its end within 100 ms; on both sides no frame is missing or twice. */
+const expectOneHole = async (recording: SpoolRecording, beginsWithinMs: number) => {
   expect(untrueRows(recording)).toEqual([]);
   const stretches = await stretchesOf(recording);
   expect(stretches).toHaveLength(2);
@@ -32,7 +32,7 @@ const expectOneHole = async (recording: SpoolRecording) => {
   const ends = recording.segments
     .filter(({ start_ms }) => start_ms < (first?.start_ms ?? 0))
     .map(({ start_ms, duration_ms }) => start_ms + duration_ms);
-  expect(Math.abs((gap?.from_ms ?? 0) - Math.max(...ends))).toBeLessThan(100);
+  expect(Math.abs((gap?.from_ms ?? 0) - Math.max(...ends))).toBeLessThan(beginsWithinMs);
   expect(Math.abs((gap?.to_ms ?? 0) - (first?.start_ms ?? 0))).toBeLessThan(100);
   expect(before.frames).toEqual(range(0, before.frames.length));
   const from = Number(after.frames[0]);
@@ -58,7 +58,7 @@ test('a node killed in mid-recording: the publisher is back, and a gap covers th
   const { frames, unsent, reconnections } = await publication.done;
   expect(reconnections).toBe(1);
   expect(await stop('orphaned')).toBe(200);
-  const { last } = await expectOneHole(await spoolRecording(recorder.spool, 'orphaned'));
+  const { last } = await expectOneHole(await spoolRecording(recorder.spool, 'orphaned'), 100);
   // A picture that the end or the begin of a connection cuts in two is counted as sent and as not sent.
   expect(frames + unsent - last).toBeGreaterThanOrEqual(0);
   expect(frames + unsent - last).toBeLessThanOrEqual(2);
@@ -77,5 +77,6 @@ test('node and recorder killed together: the same recording goes on behind the g
   publication.interrupt();
   await publication.done;
   expect(await stop('both')).toBe(200);
-  await expectOneHole(await spoolRecording(recorder.spool, 'both'));
+  // A recorder that dies too leaves picture and sound where each had its last part: up to half a second apart.
+  await expectOneHole(await spoolRecording(recorder.spool, 'both'), 600);
 });
