@@ -1,6 +1,6 @@
 import { encodeLeb128, type Obu, obuType, splitObus } from './av1-obu.ts';
 import { concatBytes, u8 } from './boxes.ts';
-import type { RtpPayload } from './h264-packetizer.ts';
+import type { RtpPayload } from './nal-packetizer.ts';
 
 type Packet = { elements: Uint8Array[]; bytes: number; continues: boolean; unfinished: boolean };
 

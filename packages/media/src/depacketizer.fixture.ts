@@ -1,6 +1,6 @@
 import type { AccessUnit, Depacketizer, LostPackets, ReceivedPacket } from './access-unit.ts';
 import { concatBytes } from './boxes.ts';
-import type { RtpPayload } from './h264-packetizer.ts';
+import type { RtpPayload } from './nal-packetizer.ts';
 import { encodeRtp, parseRtp } from './rtp.ts';
 
 /** One packet in order, or one that never comes. */

@@ -1,5 +1,5 @@
 import { concatBytes } from './boxes.ts';
-import type { RtpPayload } from './h264-packetizer.ts';
+import type { RtpPayload } from './nal-packetizer.ts';
 import { encodeVp9Descriptor, type Vp9Descriptor } from './vp9-descriptor.ts';
 import { parseVp9Header } from './vp9-frame.ts';
 
