@@ -48,6 +48,8 @@ import { vp9Depacketizer } from '../packages/media/src/vp9.ts';
 import { decodeVp9Configuration, vp9CodecString } from '../packages/media/src/vp9-configuration.ts';
 import { decodeVp9Descriptor } from '../packages/media/src/vp9-descriptor.ts';
 import { parseVp9Header, superframeSizes } from '../packages/media/src/vp9-frame.ts';
+import { decodePacket, encodePacket, framePiece } from '../packages/overlay/src/mux-packet.ts';
+import { decodeOverlayTopic, encodeOverlayTopic } from '../packages/overlay/src/topics.ts';
 import { datagramKind } from '../packages/rtc/src/datagram-kind.ts';
 import { parseDtlsRecords } from '../packages/rtc/src/dtls-record.ts';
 import { loadNative } from '../packages/rtc/src/native.ts';
@@ -112,6 +114,64 @@ const chunks = (bytes: Uint8Array): Uint8Array[] => {
   for (let at = 0, length = 1; at < bytes.length; at += length++) pieces.push(bytes.subarray(at, at + length));
   return pieces;
 };
+
+const muxFrame = fc.oneof(
+  fc.record({
+    kind: fc.constant('open' as const),
+    stream: fc.nat(9),
+    target: fc.constantFrom('api', '10.0.0.1:80'),
+    token: fc.string(),
+  }),
+  fc.record({
+    kind: fc.constant('data' as const),
+    stream: fc.nat(9),
+    bytes: fc.uint8Array({ minLength: 1, maxLength: 40 }),
+  }),
+  fc.record({ kind: fc.constant('finish' as const), stream: fc.nat(9) }),
+  fc.record({
+    kind: fc.constant('reset' as const),
+    stream: fc.nat(9),
+    code: fc.constant('refused' as const),
+    reason: fc.string(),
+  }),
+  fc.record({ kind: fc.constant('credit' as const), stream: fc.nat(9), upTo: fc.nat() }),
+);
+const muxPacket = fc.tuple(fc.nat(2 ** 31 - 1), fc.array(muxFrame, { maxLength: 5 })).map(([sequence, frames]) =>
+  encodePacket(
+    {
+      isFirstContact: true,
+      isUnknown: false,
+      from: '0011223344556677',
+      to: '8899aabbccddeeff',
+      generation: 1,
+      sequence,
+      acknowledged: 1,
+      selective: 5,
+      latest: 3,
+    },
+    frames.map(framePiece),
+  ),
+);
+
+const overlay: Parser[] = [
+  {
+    name: 'mux-packet',
+    covers: ['packages/overlay/src/mux-packet.ts#decodePacket'],
+    inputs: muxPacket,
+    outputPerByte: 40,
+    read: (bytes) => decodePacket(bytes),
+  },
+  {
+    name: 'overlay-topic',
+    covers: ['packages/overlay/src/topics.ts#decodeOverlayTopic'],
+    inputs: textInputs('net4mqtt/edge-1/a/i/tcp/127.0.0.1:4242/-', 'net4mqtt/edge-1/-/v/-', 'net4mqtt/-/a/x/streams'),
+    read: (bytes) => {
+      const place = decodeOverlayTopic('net4mqtt', textOf(bytes));
+      if (place !== null && encodeOverlayTopic('net4mqtt', place) !== textOf(bytes)) throw new Error('another topic');
+      return place;
+    },
+  },
+];
 
 const rtp: Parser[] = [
   {
@@ -743,6 +803,7 @@ const wholes: Parser[] = [
 
 /** The table. */
 export const parsers: readonly Parser[] = [
+  ...overlay,
   ...rtp,
   ...codecParsers,
   ...recordedFiles,
