@@ -50,20 +50,24 @@ type Published = Pick<PublisherReport, 'frames' | 'unsent' | 'behindMs'>;
 
 /**
  * What the recorder has not written of what was published, as soon as nothing more comes, and where it went: the
- * publishers did not send it, or later, the kernel had no room for it, the node never got it, the core gave it up or has no place for it (what is not whole, as where a stream was stopped, is no frame).
+ * publishers did not send it, or later, the kernel had no room for it, the node never got it, the core gave it up or has
+ * no place for it (what is not whole, as where a stream was stopped, is no frame). `beforePicture` is sound that came so
+ * long before the first picture of its stream that it does not belong to the recording.
  */
-const findMissing = async (node: Service, recorder: Service, published: Published) => {
+const findMissing = async (node: Service, recorder: Service, published: Published, beforePicture: number) => {
   const metric = (name: string) => recorder.metric(`weir_recorder_${name}`);
   const untilMs = performance.now() + settleMs;
-  while ((await metric('samples_total')) < published.frames && performance.now() < untilMs) await pause(200);
+  const due = published.frames - beforePicture;
+  while ((await metric('samples_total')) < due && performance.now() < untilMs) await pause(200);
   return {
-    frames: published.frames - (await metric('samples_total')),
+    frames: due - (await metric('samples_total')),
+    beforePicture,
     unsent: published.unsent,
     behindMs: published.behindMs,
     kernelDropped: await node.metric('weir_udp_kernel_dropped_total'),
     lostByNode: await node.metric('weir_rtp_lost_packets_total'),
     lost: await metric('lost_packets_total'),
-    skipped: await metric('skipped_units_total'),
+    skipped: (await metric('skipped_units_total')) - beforePicture,
     gaps: await metric('gaps_total'),
     overflows: await metric('overflows_total'),
     diskErrors: await metric('disk_errors_total'),
@@ -90,13 +94,20 @@ export const whipTargets = (node: Node, prefix: string, count: number): Target[]
     light: true,
   }));
 
-/** Ten streams for a while, so that one stream alone is not measured in code that was not compiled yet. */
-const warmUp = async (node: Node, { warmUpMs }: Plan): Promise<PublisherReport> => {
+const skippedBy = (recorder: Service) => recorder.metric('weir_recorder_skipped_units_total');
+
+/**
+ * Ten streams for a while, so that one stream alone is not measured in code that was not compiled yet; what they sent,
+ * and what of it came before their pictures.
+ */
+const warmUp = async (node: Node, recorder: Service, { warmUpMs }: Plan) => {
   await using stack = new AsyncDisposableStack();
   const publishers = startPublishers(stack, warmingStreams);
   await publishers.start({ targets: whipTargets(node, 'rec-warm', warmingStreams), pacing: 'paced' });
-  await pause(2 * warmUpMs);
-  return await publishers.stop();
+  await pause(warmUpMs);
+  const beforePicture = await skippedBy(recorder);
+  await pause(warmUpMs);
+  return { warmed: await publishers.stop(), beforePicture };
 };
 
 /** Weir: from WHIP to durable segments. */
@@ -105,16 +116,18 @@ export const measureWeir = async (streams: number, plan: Plan, nodeOptions: read
   const { node, recorder, pids } = await startWeir(stack, nodeOptions);
   await pause(plan.warmUpMs);
   const idle = await measureWindows(pids, { ...plan, windows: 1 }, nothing);
-  const warmed = await warmUp(node, plan);
+  const { warmed, beforePicture } = await warmUp(node, recorder, plan);
+  const skippedByThen = await skippedBy(recorder);
   const publishers = startPublishers(stack, streams);
   await publishers.start({ targets: whipTargets(node, 'rec', streams), pacing: 'paced' });
   await pause(plan.warmUpMs);
+  const beforeAll = beforePicture + (await skippedBy(recorder)) - skippedByThen;
   const syncs = () => recorder.buckets('weir_recorder_sync_seconds');
   const before = await syncs();
   const windows = await measureWindows(pids, plan, nothing);
   const syncP99Ms = [1000 * quantileOf(since(before, await syncs()), 0.99)];
   const measured = await publishers.stop();
-  const missing = await findMissing(node, recorder, sumOfReports([warmed, measured]));
+  const missing = await findMissing(node, recorder, sumOfReports([warmed, measured]), beforeAll);
   const parts = [partOf('node', windows, [0], streams), partOf('recorder', windows, [1], streams)];
   const resting = [partOf('node idle', idle, [0], 1), partOf('recorder idle', idle, [1], 1)];
   return { server: 'weir', streams, parts: [totalOf(parts), ...parts, ...resting], missing, syncP99Ms };

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import {
   aborted,
   DEFAULT_CONFIG_FILE,
+  mediaNodeOptions,
   readCommandLine,
   readWeirConfig,
   run,
@@ -29,10 +30,11 @@ const entryOf = (module: string): string => fileURLToPath(import.meta.resolve(mo
 
 const children = (args: readonly string[]) => {
   const withProfile = ['--profile=up', ...args];
+  const execArgv = [...process.execArgv, ...mediaNodeOptions];
   return {
     rest: { name: 'rest', entry: entryOf('./rest-process.ts'), args: withProfile },
-    node: { name: 'edge-node', entry: entryOf('@weir/edge-node/main'), args: withProfile },
-    recorder: { name: 'recorder-worker', entry: entryOf('@weir/recorder-worker/main'), args: withProfile },
+    node: { name: 'edge-node', entry: entryOf('@weir/edge-node/main'), args: withProfile, execArgv },
+    recorder: { name: 'recorder-worker', entry: entryOf('@weir/recorder-worker/main'), args: withProfile, execArgv },
   };
 };
 

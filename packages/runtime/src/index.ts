@@ -24,6 +24,7 @@ export { type Check, type Readiness, readiness } from './health.ts';
 export { type HttpApp, type HttpOptions, type HttpServer, openHttp } from './http.ts';
 export { decodePublicKey, encodePublicKey, fingerprint, type KeyPair, loadOrCreateKeyPair } from './key-pair.ts';
 export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
+export { mediaNodeOptions } from './media-node-options.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { hashPassword, isPasswordHash, verifyPassword } from './password.ts';
 export { type Backoff, type BackoffOptions, backoff, type RetryOptions, retry } from './retry.ts';
