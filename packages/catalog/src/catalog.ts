@@ -5,6 +5,7 @@ import type { Database } from './database.ts';
 import { decodeDatabaseUrl } from './database-url.ts';
 import { playbackDays, playbackOfStream, recordingByDir, recordingsOfDay } from './playback.ts';
 import { openPostgres } from './postgresql.ts';
+import { chainOf, frameOf, recordingsAfter, recordingsNamed } from './proof.ts';
 import { rowsCommit } from './rows-commit.ts';
 import { claimRecordName, cursorOf, listNodes, listSpools, noteNode, refusedRows } from './spool-registry.ts';
 import { openSqlite } from './sqlite.ts';
@@ -42,6 +43,10 @@ const methods = (database: Database, now: () => number, uuid: () => string) => (
   playbackOfStream: playbackOfStream(database),
   recordingsOfDay: recordingsOfDay(database),
   recordingByDir: recordingByDir(database),
+  recordingsNamed: recordingsNamed(database),
+  recordingsAfter: recordingsAfter(database),
+  chainOf: chainOf(database),
+  frameOf: frameOf(database),
   claimRecordName: claimRecordName({ database, now }),
 });
 

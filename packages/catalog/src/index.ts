@@ -2,5 +2,6 @@ export { type Catalog, type CatalogDeps, type CatalogOptions, openCatalog } from
 export { type DatabaseUrl, decodeDatabaseUrl, encodeDatabaseUrl, placeOf } from './database-url.ts';
 export { type Day, dayOf, decodeDayMpdPath, encodeDayMpdPath } from './day-totals.ts';
 export type { IndexedGap, IndexedInit, IndexedRecording, IndexedSegment, RecordingOfDay } from './playback.ts';
+export type { ChainPage, TrackHead } from './proof.ts';
 export type { CommitOptions, CommitResult, RefusedRow } from './rows-commit.ts';
 export type { IndexedNode, IndexedSpool } from './spool-registry.ts';

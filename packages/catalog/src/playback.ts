@@ -25,7 +25,8 @@ export type RecordingOfDay = {
 /** The most rows one listing answers. */
 export const MAX_LISTED = 10_000;
 
-const isShown = (session: Session): session is IndexedRecording =>
+/** True of a recording whose own row has been taken. */
+export const isShown = (session: Session): session is IndexedRecording =>
   session.status === 'recording' || session.status === 'ended';
 
 /** Rows of `GET /api/playback`, newest day first, by stream within a day; at most {@link MAX_LISTED}. */

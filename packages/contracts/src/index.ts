@@ -4,6 +4,7 @@ export * from './events.ts';
 export * from './http.ts';
 export * from './names.ts';
 export * from './object-keys.ts';
+export * from './proof.ts';
 export * from './record-json.ts';
 export * from './rows.ts';
 export * from './tap-frames.ts';

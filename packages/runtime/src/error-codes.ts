@@ -46,6 +46,7 @@ export const errorCodes = {
   ),
   stream_has_no_publisher: input(409, 'Nobody publishes the stream yet', 'Try again after Retry-After'),
   recording_exists: input(409, 'The stream is already recorded into another directory', 'Stop that recording first'),
+  record_ambiguous: input(409, 'Several recordings have this record', 'Ask by one of the ids that the detail names'),
   record_taken: input(409, 'The directory belongs to another spool', 'Record under another record or base_dir'),
   base_dir_taken: input(409, 'The base_dir is already in use', 'Choose another base_dir'),
   alias_taken: input(409, 'Another node uses this alias', 'Give each node its own alias'),

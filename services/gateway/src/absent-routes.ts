@@ -6,7 +6,6 @@ const absent: readonly [HTTPMethods[], string, string][] = [
   [['POST'], '/api/cascade/:stream', 'cascade'],
   [['GET'], '/api/strategy', 'strategy'],
   [['GET'], '/api/timeline/:stream', 'timeline'],
-  [['GET'], '/api/proof/*', 'proof'],
   [['GET', 'POST'], '/api/clip/:stream', 'clip'],
   [['GET'], '/api/hls/*', 'HLS'],
   [['GET'], '/api/thumbnails/:stream', 'thumbnails'],

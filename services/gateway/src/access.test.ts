@@ -118,7 +118,6 @@ test('what is not built yet says so by name', async () => {
     ['GET', '/api/hls/cam-1/index.m3u8', 'HLS'],
     ['GET', '/api/clip/cam-1', 'clip'],
     ['GET', '/api/thumbnails/cam-1', 'thumbnails'],
-    ['GET', '/api/proof/cam-1', 'proof'],
   ] as const) {
     const answer = await app.inject({ method, url, headers: admin });
     expect([url, answer.statusCode, answer.json().code]).toEqual([url, 501, 'not_implemented']);

@@ -33,6 +33,7 @@ import { openStorage } from './object-storage.ts';
 import { addPageRoutes, setSecurityHeaders } from './page-routes.ts';
 import { addPlaybackRoutes } from './playback-routes.ts';
 import { addPresignRoutes } from './presign-routes.ts';
+import { addProofRoute } from './proof-route.ts';
 import { addSessionRoutes, allowOrigins } from './session-routes.ts';
 
 /** What a gateway is made of; whatever it opens goes on the scope. */
@@ -133,6 +134,7 @@ const addRoutes = async (
   addSessionRoutes(app, { routing, callNode, callerOf });
   addClusterRoutes(app, { cluster, feed: live, routing, callNode, callerOf, lookAgain: feed.lookAgain });
   addPlaybackRoutes(app, { catalog, bucket, now });
+  addProofRoute(app, catalog);
   addObjectRoutes(app, { bucket, catalog, callerOf, bucketSigning, now });
   addPresignRoutes(app, {
     bucket,
