@@ -15,6 +15,7 @@ export {
 export { BucketError, type BucketErrorClass, retryAfterMs } from './bucket-error.ts';
 export { answerFsObject, type FsObjectAnswer } from './fs-object.ts';
 export type { FsObjectRequest } from './fs-signature.ts';
+export { digestObject, type ObjectDigest } from './object-digest.ts';
 export {
   type BucketDeps,
   openBucket,

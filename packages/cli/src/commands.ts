@@ -41,6 +41,11 @@ export const commands: Record<string, Command> = {
   uploader: service('@weir/uploader/main', 'run an uploader alone'),
   indexer: service('@weir/indexer/main', 'run the indexer alone'),
   gateway: service('@weir/gateway/main', 'run the gateway alone: API, playback, page'),
+  verify: {
+    summary: 'hold recordings in the bucket against the index: every byte, hash and link of the chain',
+    usage: '<stream>/<record> | --all  [--config FILE] [--profile up]',
+    run: async (args) => (await import('./verify/verify.ts')).verify(args),
+  },
   'hash-password': {
     summary: 'read a password from standard input and print its argon2id hash for weir.toml',
     usage: '< FILE',
