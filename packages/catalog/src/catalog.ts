@@ -6,6 +6,7 @@ import { decodeDatabaseUrl } from './database-url.ts';
 import { playbackDays, playbackOfStream, recordingByDir, recordingsOfDay } from './playback.ts';
 import { openPostgres } from './postgresql.ts';
 import { chainOf, frameOf, recordingsAfter, recordingsNamed } from './proof.ts';
+import { forgetRecording, restoreRecording, rewindSpools, sessionIds } from './reindex.ts';
 import { rowsCommit } from './rows-commit.ts';
 import { claimRecordName, cursorOf, listNodes, listSpools, noteNode, refusedRows } from './spool-registry.ts';
 import { openSqlite } from './sqlite.ts';
@@ -47,6 +48,10 @@ const methods = (database: Database, now: () => number, uuid: () => string) => (
   recordingsAfter: recordingsAfter(database),
   chainOf: chainOf(database),
   frameOf: frameOf(database),
+  restoreRecording: restoreRecording({ database, now, uuid }),
+  forgetRecording: forgetRecording({ database, now, uuid }),
+  rewindSpools: rewindSpools(database),
+  sessionIds: sessionIds(database),
   claimRecordName: claimRecordName({ database, now }),
 });
 

@@ -119,7 +119,11 @@ export type DayDeps = { tx: Queries; tables: Tables; now: () => number; uuid: ()
  * Brings a stream's `recordings` row of a day up to date. The row is taken first and the recordings counted under its
  * lock, so that two spools that begin the same day at once both see the other.
  */
-const refreshDay = async ({ tx, tables: t, now, uuid }: DayDeps, stream: string, fromMs: number): Promise<void> => {
+export const refreshDay = async (
+  { tx, tables: t, now, uuid }: DayDeps,
+  stream: string,
+  fromMs: number,
+): Promise<void> => {
   const day = dayOf(fromMs);
   const at = new Date(now());
   const row = and(

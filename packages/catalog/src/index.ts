@@ -3,5 +3,6 @@ export { type DatabaseUrl, decodeDatabaseUrl, encodeDatabaseUrl, placeOf } from 
 export { type Day, dayOf, decodeDayMpdPath, encodeDayMpdPath } from './day-totals.ts';
 export type { IndexedGap, IndexedInit, IndexedRecording, IndexedSegment, RecordingOfDay } from './playback.ts';
 export type { ChainPage, TrackHead } from './proof.ts';
+export type { RestoredRecording } from './reindex.ts';
 export type { CommitOptions, CommitResult, RefusedRow } from './rows-commit.ts';
 export type { IndexedNode, IndexedSpool } from './spool-registry.ts';

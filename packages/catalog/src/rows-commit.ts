@@ -39,7 +39,13 @@ const newestVersions = (rows: readonly LedgerRow[]): LedgerRow[] => {
   return [...newest.values()];
 };
 
-const lockSpool = async ({ database, now }: CommitDeps, tx: Queries, spool: string, node: string): Promise<number> => {
+/** Writes the spool's row, and so locks out every other commit of that spool; answers its cursor. */
+export const lockSpool = async (
+  { database, now }: CommitDeps,
+  tx: Queries,
+  spool: string,
+  node: string,
+): Promise<number> => {
   const { spools } = database.tables;
   const [row] = await tx
     .insert(spools)
@@ -49,7 +55,8 @@ const lockSpool = async ({ database, now }: CommitDeps, tx: Queries, spool: stri
   return row?.cursor ?? 0;
 };
 
-const takeRows = async (
+/** Judges and writes rows of different keys, with the sums and days that follow from them. */
+export const takeRows = async (
   deps: CommitDeps,
   tx: Queries,
   spool: string,

@@ -46,6 +46,11 @@ export const commands: Record<string, Command> = {
     usage: '<stream>/<record> | --all  [--config FILE] [--profile up]',
     run: async (args) => (await import('./verify/verify.ts')).verify(args),
   },
+  reindex: {
+    summary: 'build the index anew from the bucket alone, then let every spool send its rows again',
+    usage: '[--empty] [--config FILE] [--profile up]',
+    run: async (args) => (await import('./reindex/reindex.ts')).reindex(args),
+  },
   'hash-password': {
     summary: 'read a password from standard input and print its argon2id hash for weir.toml',
     usage: '< FILE',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { decodeRecordDocument, encodeRecordDocument, type RecordDocument } from './record-json.ts';
 
-const document: RecordDocument = {
+const short: RecordDocument = {
   weir_record: 1,
   spool_id: 'aaaaaaaaaaaaaaaa',
   recording: {
@@ -22,8 +22,40 @@ const document: RecordDocument = {
   chain_heads: [{ track: 'video', number: 1, sha256: 'b'.repeat(64) }],
 };
 
-test('record.json comes back as it was written', () => {
-  expect(decodeRecordDocument(encodeRecordDocument(document))).toEqual(document);
+const fileState = { local: 'gone', remote: 'stored', stored_stamp: 5, refused_reason: null } as const;
+const document: RecordDocument = {
+  ...short,
+  weir_record: 2,
+  recording: { ...short.recording, stamp: 9 },
+  inits: [
+    {
+      stamp: 2,
+      track: 'video',
+      period: 1,
+      codec: 'avc1.42e01f',
+      timescale: 90_000,
+      width: 640,
+      height: 360,
+      sample_rate: null,
+      channels: null,
+      bytes: 700,
+      sha256: 'a'.repeat(64),
+      ...fileState,
+    },
+  ],
+  segments: [],
+  gaps: [{ stamp: 4, from_ms: 1, to_ms: 2, cause: 'packet_loss', segment: null, noted_ms: 3, withdrawn: false }],
+};
+
+test.each([
+  ['of today', document],
+  ['of before', short],
+])('record.json %s comes back as it was written', (_, each) => {
+  expect(decodeRecordDocument(encodeRecordDocument(each))).toEqual(each);
+});
+
+test('what is not a record.json is none', () => {
   expect(decodeRecordDocument('{}')).toBeNull();
   expect(decodeRecordDocument('{')).toBeNull();
+  expect(decodeRecordDocument('{"weir_record": 3}')).toBeNull();
 });

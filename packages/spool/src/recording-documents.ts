@@ -1,37 +1,25 @@
 /** The two documents that are derived from a recording's facts, for the spool and for the bucket alike. */
-import { encodeObjectName, type InitRow, type RecordDocument, type SegmentRow, type TrackKind } from '@weir/contracts';
+import { encodeObjectName, type InitRow, type RowsDocument, type SegmentRow, type TrackKind } from '@weir/contracts';
 import { encodeMpd, endOfPeriods, type ManifestInit, recordingPeriods } from '@weir/media';
 import type { ManifestFacts } from './manifest-facts.ts';
 
+/** A row without what the document around it says. */
+const inDocument = <T extends { kind: string; recording_id: string }>({ kind: _, recording_id: __, ...row }: T) => row;
+
 /** `record.json` of a recording: all its facts but for the media; needs facts of scope `all`. */
-export const recordDocumentOf = (spoolId: string, facts: ManifestFacts): RecordDocument => {
-  const { stamp: _, ...recording } = facts.recording;
-  return {
-    weir_record: 1,
-    spool_id: spoolId,
-    recording,
-    inits: facts.inits.map(({ track, period, codec, bytes, sha256 }) => ({ track, period, codec, bytes, sha256 })),
-    segments: facts.segments.map(({ number, period, start_ms, duration_ms, remote }) => ({
-      number,
-      period,
-      start_ms,
-      duration_ms,
-      remote,
-    })),
-    gaps: facts.gaps.map(({ from_ms, to_ms, cause, segment, noted_ms }) => ({
-      from_ms,
-      to_ms,
-      cause,
-      segment,
-      noted_ms,
-    })),
-    chain_heads: chainHeads(facts),
-  };
-};
+export const recordDocumentOf = (spoolId: string, facts: ManifestFacts): RowsDocument => ({
+  weir_record: 2,
+  spool_id: spoolId,
+  recording: facts.recording,
+  inits: facts.inits.map(inDocument),
+  segments: facts.segments.map(inDocument),
+  gaps: facts.gaps.map(inDocument),
+  chain_heads: chainHeads(facts),
+});
 
 /** Number and hash of each track's last file: what the next file's chain box would name. */
-const chainHeads = ({ segments }: ManifestFacts): RecordDocument['chain_heads'] => {
-  const heads = new Map<TrackKind, RecordDocument['chain_heads'][number]>();
+const chainHeads = ({ segments }: ManifestFacts): RowsDocument['chain_heads'] => {
+  const heads = new Map<TrackKind, RowsDocument['chain_heads'][number]>();
   for (const { number, tracks } of segments)
     for (const { track, sha256 } of tracks) heads.set(track, { track, number, sha256 });
   return [...heads.values()];

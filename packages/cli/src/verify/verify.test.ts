@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { decodeChainBox, encodeChainBox } from '@weir/media';
 import { expect, test } from 'vitest';
-import { openStoredRecordings, type StoredRecordings } from './stored-recordings.fixture.ts';
+import { openStoredRecordings, type StoredRecordings } from '../stored-recordings.fixture.ts';
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url));
 const weir = (...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> =>
@@ -120,8 +120,6 @@ test('a segment that is not in the bucket by the index is counted, and its hash 
       ledger.markRefused({ kind: 'segment', recordingId: row?.recording_id ?? '', number: 2 }, 'for the test');
     },
   });
-  tamper(stored, `update segments set remote = 'refused' where recording_id = '${stored.ended}' and number = 2`);
-  for (const name of ['v_seg_0002.m4s', 'a_seg_0002.m4s']) rmSync(object(stored, name));
   const { code, stdout } = await verify(stored);
   expect([code, stdout.includes('10 files'), stdout.includes('2 more that are not in the bucket')]).toEqual([
     0,

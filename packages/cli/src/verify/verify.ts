@@ -1,8 +1,8 @@
 /** `weir verify`: recordings in the bucket against what the index says of them, every byte of them read and hashed. */
 import type { Catalog, IndexedRecording } from '@weir/catalog';
 import { openScope, readCommandLine, readWeirConfig, WeirError } from '@weir/runtime';
+import { openIndexAndBucket } from '../index-and-bucket.ts';
 import { type CheckCounts, checkRecording, type Difference } from './chain-check.ts';
-import { openIndexAndBucket } from './index-and-bucket.ts';
 
 const PAGE = 200;
 const PROGRESS_MS = 1_000;

@@ -2,12 +2,12 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Catalog, openCatalog } from '@weir/catalog';
-import { encodeRecordDocument, type LedgerRow } from '@weir/contracts';
+import { encodeKey, encodeRecordDocument, type LedgerRow, type ObjectName } from '@weir/contracts';
 import { openScope, silentLog } from '@weir/runtime';
 import { type Ledger, openLedger, recordDocumentOf } from '@weir/spool';
 import { temporaryDirectory } from '@weir/testkit';
 
-const GOLDEN = join(import.meta.dirname, '../../../spool/golden-spool');
+const GOLDEN = join(import.meta.dirname, '../../spool/golden-spool');
 
 /** Everything below one temporary directory: spool, bucket, `weir.toml`, index. */
 export type StoredRecordings = AsyncDisposable & {
@@ -20,16 +20,26 @@ export type StoredRecordings = AsyncDisposable & {
   rows: LedgerRow[];
 };
 
-/** Stores every file that lies in the spool: marks, objects, and `record.json` of what has ended. */
+/** Stores every file that has a row and is not refused: objects, marks, and `record.json` of what has ended. */
 const storeAll = (ledger: Ledger, bucket: string): void => {
-  for (const row of ledger.rowsAfter(0, 1000))
-    if (row.kind === 'init')
-      ledger.markInitStored({ recordingId: row.recording_id, track: row.track, period: row.period });
-  for (const row of ledger.rowsAfter(0, 1000)) {
-    if (row.kind === 'segment') ledger.markSegmentStored(row.recording_id, row.number);
-    if (row.kind !== 'recording') continue;
-    cpSync(join(ledger.dir, row.record_dir), join(bucket, row.record_dir), { recursive: true });
-    if (row.status !== 'ended') continue;
+  const rows = ledger.rowsAfter(0, 1000);
+  const put = (recordingId: string, name: ObjectName) => {
+    const key = encodeKey(ledger.recording(recordingId)?.record_dir ?? '', name);
+    cpSync(join(ledger.dir, key), join(bucket, key));
+  };
+  for (const row of rows) {
+    if (row.kind !== 'init') continue;
+    const { recording_id: recordingId, track, period } = row;
+    put(recordingId, { kind: 'init', track, period });
+    ledger.markInitStored({ recordingId, track, period });
+  }
+  for (const row of rows) {
+    if (row.kind !== 'segment' || row.remote === 'refused') continue;
+    for (const { track } of row.tracks) put(row.recording_id, { kind: 'segment', track, number: row.number });
+    ledger.markSegmentStored(row.recording_id, row.number);
+  }
+  for (const row of rows) {
+    if (row.kind !== 'recording' || row.status !== 'ended') continue;
     const document = recordDocumentOf(ledger.spoolId, ledger.manifestOf(row.recording_id, 'all'));
     writeFileSync(join(bucket, row.record_dir, 'record.json'), encodeRecordDocument(document));
   }

@@ -1,0 +1,157 @@
+/** What the media of a directory say by themselves: init files whose they are, segments what is in them and when. */
+import { createHash } from 'node:crypto';
+import type { Bucket } from '@weir/bucket';
+import {
+  type GapRow,
+  gapCause,
+  type InitRow,
+  type SegmentRow,
+  type SegmentTrack,
+  type TrackKind,
+} from '@weir/contracts';
+import { type Chain, type ChainGap, decodeInitSegment, type PartSummary, scanSegment } from '@weir/media';
+import type { BucketDirectory } from './bucket-directories.ts';
+
+/** A directory's media as rows of stamp 0, so that whatever its spool still says of them is newer. */
+export type DirectoryMedia = {
+  spoolId: string;
+  recordingId: string;
+  inits: InitRow[];
+  segments: SegmentRow[];
+  gaps: GapRow[];
+  /** Objects that are no media of this recording, each with the reason. */
+  strange: string[];
+};
+
+const MAX_FILE_BYTES = 268_435_456;
+
+const stored = { stamp: 0, local: 'gone', remote: 'stored', stored_stamp: 0, refused_reason: null } as const;
+
+const readWhole = async (bucket: Pick<Bucket, 'get'>, key: string, bytes: number): Promise<Buffer> => {
+  if (bytes > MAX_FILE_BYTES) throw new RangeError(`${key} has ${bytes} bytes, more than any segment`);
+  const object = await bucket.get(key);
+  const chunks: Buffer[] = [];
+  for await (const chunk of (object?.body ?? []) as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+};
+
+const fileFacts = (content: Buffer) => ({
+  bytes: content.length,
+  sha256: createHash('sha256').update(content).digest('hex'),
+});
+
+type Init = { row: InitRow; spoolId: string };
+
+const initOf = (content: Buffer, track: TrackKind, period: number): Init | null => {
+  const found = decodeInitSegment(content);
+  if (found?.identity == null || found.track !== track) return null;
+  const { codec, timescale, width = null, height = null, sampleRate: sample_rate = null, channels = null } = found;
+  const { recordingId: recording_id, spoolId } = found.identity;
+  const described = { codec, timescale, width, height, sample_rate, channels };
+  const row = { kind: 'init', recording_id, track, period, ...described, ...fileFacts(content), ...stored } as const;
+  return { row, spoolId };
+};
+
+type File = { number: number; chain: Chain; parts: PartSummary[]; facts: { bytes: number; sha256: string } };
+
+const trackOf = ({ chain, parts, facts }: File, timescale: number): SegmentTrack => {
+  const base = parts[0]?.baseDecodeTime ?? 0;
+  const last = parts.at(-1);
+  return {
+    track: chain.track,
+    base_time: base,
+    duration: (last?.baseDecodeTime ?? 0) + (last?.duration ?? 0) - base,
+    timescale,
+    samples: parts.reduce((sum, { sampleCount }) => sum + sampleCount, 0),
+    ...facts,
+  };
+};
+
+/** The row of a segment of its files, video first; null when no part of it tells its time. */
+const segmentOf = (files: readonly File[], inits: readonly InitRow[]): SegmentRow | null => {
+  const sorted = files.toSorted((a, b) => Number(b.chain.track === 'video') - Number(a.chain.track === 'video'));
+  const [lead] = sorted;
+  const point = lead?.parts[0]?.resume.find(({ track }) => track === lead.chain.track);
+  if (lead === undefined || point === undefined || point.clock === null) return null;
+  const period = Math.max(1, point.period);
+  const timescaleOf = (track: TrackKind) =>
+    inits.find((init) => init.track === track && init.period === period)?.timescale ??
+    (track === 'video' ? 90_000 : 48_000);
+  const tracks = sorted.map((file) => trackOf(file, timescaleOf(file.chain.track)));
+  const [facts] = tracks;
+  if (facts === undefined) return null;
+  const behindMs = ((point.decodeTime - facts.base_time) * 1000) / facts.timescale;
+  return {
+    kind: 'segment',
+    recording_id: lead.chain.recordingId,
+    number: lead.number,
+    period,
+    start_ms: Math.max(0, Math.round(point.clock.wallMs - behindMs)),
+    duration_ms: Math.round((facts.duration * 1000) / facts.timescale),
+    key_frame: lead.parts[0]?.keyFrame ?? false,
+    tracks,
+    ...stored,
+  };
+};
+
+const gapsOf = (recordingId: string, noted: readonly ChainGap[]): GapRow[] =>
+  noted.flatMap(({ cause, fromMs, toMs }) => {
+    const known = gapCause.safeParse(cause);
+    if (!known.success) return [];
+    const times = { from_ms: Math.round(fromMs), to_ms: Math.round(toMs), noted_ms: Math.round(toMs) };
+    const what = { cause: known.data, segment: null, withdrawn: false, stamp: 0 };
+    return [{ kind: 'gap', recording_id: recordingId, ...times, ...what } as const];
+  });
+
+type Named<K> = BucketDirectory['objects'][number] & { name: { kind: K } };
+
+const named = <K extends 'init' | 'segment'>({ objects }: BucketDirectory, kind: K) =>
+  objects.filter((object): object is Named<K> & BucketDirectory['objects'][number] => object.name.kind === kind);
+
+/** Reads a directory's init files and segments whole, one at a time; null when no init file says whose it is. */
+export const directoryMedia = async (
+  bucket: Pick<Bucket, 'get'>,
+  directory: BucketDirectory,
+): Promise<DirectoryMedia | null> => {
+  const strange: string[] = [];
+  const inits: Init[] = [];
+  for (const { key, name, bytes } of named(directory, 'init')) {
+    if (name.kind !== 'init') continue;
+    const init = initOf(await readWhole(bucket, key, bytes), name.track, name.period);
+    if (init === null) strange.push(`${key} is no init file of ours`);
+    else inits.push(init);
+  }
+  const [first] = inits;
+  if (first === undefined) return null;
+  const { recording_id: recordingId } = first.row;
+  const rows = inits.map(({ row }) => row);
+  const files = new Map<number, File[]>();
+  const gaps: ChainGap[] = [];
+  for (const { key, name, bytes } of named(directory, 'segment')) {
+    if (name.kind !== 'segment') continue;
+    const content = await readWhole(bucket, key, bytes);
+    const { chain, parts, torn } = scanSegment(content);
+    const isOurs = chain?.recordingId === recordingId && chain.track === name.track && chain.number === name.number;
+    if (chain === null || !isOurs || torn || parts.length === 0) {
+      strange.push(`${key} is not whole, or not the file that its name says`);
+      continue;
+    }
+    gaps.push(...chain.gaps);
+    const file = { number: name.number, chain, parts, facts: fileFacts(content) };
+    files.set(name.number, [...(files.get(name.number) ?? []), file]);
+  }
+  const segments: SegmentRow[] = [];
+  for (const [number, each] of [...files].sort(([a], [b]) => a - b)) {
+    const row = segmentOf(each, rows);
+    if (row === null) strange.push(`segment ${number} of ${directory.recordDir} tells no time`);
+    else segments.push(row);
+  }
+  return {
+    spoolId: first.spoolId,
+    recordingId,
+    inits: rows.filter(({ recording_id }) => recording_id === recordingId),
+    segments,
+    gaps: gapsOf(recordingId, gaps),
+    strange,
+  };
+};

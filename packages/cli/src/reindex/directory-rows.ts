@@ -1,0 +1,89 @@
+/** The rows of a recording as its directory in the bucket tells them. */
+import { type Bucket, digestObject } from '@weir/bucket';
+import type { RestoredRecording } from '@weir/catalog';
+import {
+  decodeRecordDocument,
+  encodeKey,
+  type LedgerRow,
+  type RecordDocument,
+  type RecordingRow,
+  type RowsDocument,
+  recordIdOf,
+} from '@weir/contracts';
+import type { BucketDirectory } from './bucket-directories.ts';
+import { type DirectoryMedia, directoryMedia } from './directory-media.ts';
+
+/** What a directory gave: a recording to restore, or why it gives none; `strange` names objects that were passed over. */
+export type DirectoryRows = { restored: RestoredRecording | null; from: 'record.json' | 'media'; strange: string[] };
+
+const MAX_DOCUMENT_BYTES = 268_435_456;
+
+const readDocument = async (
+  bucket: Pick<Bucket, 'get'>,
+  { recordDir, objects }: BucketDirectory,
+): Promise<RecordDocument | null> => {
+  if (!objects.some(({ name }) => name.kind === 'record')) return null;
+  const found = await digestObject(bucket, encodeKey(recordDir, { kind: 'record' }), MAX_DOCUMENT_BYTES);
+  const document = found === null ? null : decodeRecordDocument(found.head.toString());
+  return document?.recording.record_dir === recordDir ? document : null;
+};
+
+const rowsOf = ({ recording, inits, segments, gaps }: RowsDocument): LedgerRow[] => {
+  const { recording_id } = recording;
+  return [
+    { kind: 'recording', ...recording },
+    ...inits.map((row) => ({ kind: 'init', recording_id, ...row }) as const),
+    ...segments.map((row) => ({ kind: 'segment', recording_id, ...row }) as const),
+    ...gaps.map((row) => ({ kind: 'gap', recording_id, ...row }) as const),
+  ];
+};
+
+/** The recording's own row where no document tells it: by the directory's name and its media. */
+const guessedRecording = (recordDir: string, { recordingId, segments }: DirectoryMedia): RecordingRow => {
+  const start_ms = segments[0]?.start_ms ?? Number(recordIdOf(recordDir)) * 1000;
+  const last = segments.at(-1);
+  return {
+    kind: 'recording',
+    stamp: 0,
+    recording_id: recordingId,
+    node_id: 'unknown',
+    node_alias: 'unknown',
+    stream: recordDir.split('/', 1)[0] ?? '',
+    record: Number(recordIdOf(recordDir)) || Math.floor(start_ms / 1000),
+    record_dir: recordDir,
+    status: 'ended',
+    start_ms,
+    end_ms: last === undefined ? start_ms : last.start_ms + last.duration_ms,
+    end_cause: null,
+  };
+};
+
+const gapsOf = (document: RecordDocument, recording_id: string): LedgerRow[] =>
+  document.gaps.map((gap) => ({ kind: 'gap', recording_id, stamp: 0, withdrawn: false, ...gap }));
+
+/** Reads a directory: `record.json` where it tells every row, else the media themselves. */
+export const directoryRows = async (
+  bucket: Pick<Bucket, 'get'>,
+  directory: BucketDirectory,
+): Promise<DirectoryRows> => {
+  const { recordDir } = directory;
+  const document = await readDocument(bucket, directory);
+  if (document?.weir_record === 2) {
+    const { recording, spool_id: spool } = document;
+    const { node_alias: node, recording_id: recordingId } = recording;
+    return {
+      restored: { spool, node, recordDir, recordingId, rows: rowsOf(document) },
+      from: 'record.json',
+      strange: [],
+    };
+  }
+  const media = await directoryMedia(bucket, directory);
+  if (media === null)
+    return { restored: null, from: 'media', strange: [`${recordDir} has no init file that says whose`] };
+  const { spoolId: spool, recordingId, inits, segments, gaps, strange } = media;
+  const own: RecordingRow =
+    document === null ? guessedRecording(recordDir, media) : { kind: 'recording', stamp: 0, ...document.recording };
+  const noted = document === null ? gaps : gapsOf(document, recordingId);
+  const rows = [own, ...inits, ...segments, ...noted];
+  return { restored: { spool, node: own.node_alias, recordDir, recordingId, rows }, from: 'media', strange };
+};

@@ -1,0 +1,182 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openBucket } from '@weir/bucket';
+import { type Catalog, openCatalog } from '@weir/catalog';
+import { silentLog } from '@weir/runtime';
+import type { Ledger } from '@weir/spool';
+import { type Postgres, startPostgres, temporaryDirectory } from '@weir/testkit';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { openStoredRecordings, type StoredRecordings } from '../stored-recordings.fixture.ts';
+import { rebuildIndex } from './reindex.ts';
+
+const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+const weir = (...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : error.code, stdout, stderr });
+    });
+  });
+
+let postgres: Postgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres[Symbol.asyncDispose]());
+
+const newUrl = {
+  sqlite: async () => {
+    const directory = temporaryDirectory('reindex');
+    onTestFinished(() => directory[Symbol.dispose]());
+    return `sqlite://${join(directory.path, 'weir.db')}`;
+  },
+  postgresql: () => postgres.createDatabase(`reindex_${randomBytes(6).toString('hex')}`),
+};
+
+const openIndex = async (url: string): Promise<Catalog> => {
+  const options = { url, maxConnections: 2, connectTimeoutSeconds: 5 };
+  const catalog = await openCatalog(options, { now: Date.now, log: silentLog() });
+  onTestFinished(() => catalog[Symbol.asyncDispose]());
+  return catalog;
+};
+
+/** Refuses the third segment of the recording that has ended: given up, so that all of it is stored or given up. */
+const giveUpOne = (ledger: Ledger): void => {
+  const row = ledger.rowsAfter(0, 1000).find((each) => each.kind === 'recording' && each.status === 'ended');
+  ledger.markRefused({ kind: 'segment', recordingId: row?.recording_id ?? '', number: 3 }, 'for the test');
+};
+
+const refuseThird = { prepare: giveUpOne };
+
+const rebuild = async (catalog: Catalog, root: string, mayEmpty = false) => {
+  const bucket = await openBucket({ type: 'fs', root }, { now: Date.now, random: Math.random });
+  onTestFinished(() => bucket[Symbol.asyncDispose]());
+  const said: string[] = [];
+  const result = await rebuildIndex({ catalog, bucket, mayEmpty, say: (line) => said.push(line) });
+  return { ...result, said };
+};
+
+/** Every column of every row of a recording, and the lists that are made of its sums. */
+const rowsOf = async (catalog: Catalog, stream: string, record: string) => {
+  const [session] = await catalog.recordingsNamed(stream, record);
+  if (session === undefined) return null;
+  const { recording_id: id, spool_id, record_dir } = session;
+  const start = new Date(session.start_ms);
+  const [year, month, day] = [start.getUTCFullYear(), start.getUTCMonth() + 1, start.getUTCDate()];
+  return {
+    session,
+    ...(await catalog.frameOf(id)),
+    ...(await catalog.chainOf(id, 0, 1000)),
+    days: await catalog.playbackDays({ stream }),
+    stream: await catalog.playbackOfStream(stream),
+    ofDay: await catalog.recordingsOfDay(stream, year, month, day),
+    // The directory is the spool's and nobody else's.
+    names: [
+      await catalog.claimRecordName(record_dir, spool_id),
+      await catalog.claimRecordName(record_dir, 'f'.repeat(16)),
+    ],
+  };
+};
+
+const ENDED = ['cam-1', '1762842203'] as const;
+const RUNNING = ['cam-2', '1762842207'] as const;
+
+describe.each(['sqlite', 'postgresql'] as const)('an index on %s', (dialect) => {
+  const stored = async (): Promise<StoredRecordings> => {
+    const opened = await openStoredRecordings({ url: await newUrl[dialect](), ...refuseThird });
+    onTestFinished(() => opened[Symbol.asyncDispose]());
+    return opened;
+  };
+
+  test('that was lost is, of a recording that had ended, the same as before', async () => {
+    const before = await stored();
+    const catalog = await openIndex(await newUrl[dialect]());
+    const result = await rebuild(catalog, before.bucket);
+    expect(result).toMatchObject({ recordings: 2, fromMedia: 1, forgotten: 0, problems: 0, said: [] });
+    const rows = await rowsOf(catalog, ...ENDED);
+    expect(rows).toEqual(await rowsOf(before.catalog, ...ENDED));
+    expect(rows?.segments.map(({ number, remote }) => [number, remote])).toEqual([
+      [1, 'stored'],
+      [2, 'stored'],
+      [3, 'refused'],
+      [4, 'stored'],
+    ]);
+    expect(rows?.gaps.map(({ cause }) => cause)).toContain('no_publisher');
+    expect(await catalog.cursorOf(before.ledger.spoolId)).toBe(0);
+  });
+
+  test('that says other things is put right in place, and what the bucket has not is taken out', async () => {
+    const { catalog, bucket, ledger, ended, rows } = await stored();
+    const before = await rowsOf(catalog, ...ENDED);
+    const wrong = rows.map((row) => {
+      const stamp = row.stamp + 1_000_000;
+      if (row.kind === 'segment') return { ...row, stamp, start_ms: row.start_ms + 86_400_000, duration_ms: 1 };
+      return row.kind === 'recording' ? { ...row, stamp, start_ms: 7 } : { ...row, stamp };
+    });
+    const strangers = rows.map((row) => {
+      const stranger = {
+        ...row,
+        stamp: row.stamp + 2_000_000,
+        recording_id: row.recording_id.replace(/^0000/, '9999'),
+      };
+      if (stranger.kind !== 'recording') return stranger;
+      return { ...stranger, record_dir: `${stranger.record_dir}/gone`, record: stranger.record + 9 };
+    });
+    const everything = { node: 'site-1', streamPatterns: ['*'] };
+    for (const each of [wrong, strangers]) {
+      const taken = await catalog.commitRows({ spool: ledger.spoolId, after: 0, rows: each }, everything);
+      expect(taken.refused).toEqual([]);
+    }
+    expect(await rowsOf(catalog, ...ENDED)).not.toEqual(before);
+    expect(await rebuild(catalog, bucket)).toMatchObject({ recordings: 2, forgotten: 2, spools: 1, problems: 0 });
+    expect(await rowsOf(catalog, ...ENDED)).toEqual(before);
+    expect(await catalog.cursorOf(ledger.spoolId)).toBe(0);
+    // Again, over itself; and then the spool sends everything once more: nothing changes.
+    await rebuild(catalog, bucket);
+    await catalog.commitRows({ spool: ledger.spoolId, after: 0, rows }, everything);
+    expect(await rowsOf(catalog, ...ENDED)).toEqual(before);
+    expect((await catalog.recordingsNamed('cam-1', ended)).length).toBe(1);
+  });
+
+  test('gets a recording without record.json from its media, until its spool tells the rest', async () => {
+    const before = await stored();
+    const catalog = await openIndex(await newUrl[dialect]());
+    await rebuild(catalog, before.bucket);
+    const facts = async (of: Catalog) =>
+      (await rowsOf(of, ...RUNNING))?.segments.map(({ stamp: _, local: __, stored_stamp: ___, ...row }) => row);
+    expect(await facts(catalog)).toEqual(await facts(before.catalog));
+    expect(await rowsOf(catalog, ...RUNNING)).toMatchObject({ session: { stream: 'cam-2', status: 'ended' } });
+    const everything = { node: 'site-1', streamPatterns: ['*'] };
+    await catalog.commitRows({ spool: before.ledger.spoolId, after: 0, rows: before.rows }, everything);
+    expect(await rowsOf(catalog, ...RUNNING)).toEqual(await rowsOf(before.catalog, ...RUNNING));
+  });
+});
+
+test('weir reindex says what it did, what it passed over, and refuses an empty bucket', async () => {
+  await using stored = await openStoredRecordings(refuseThird);
+  const whole = await weir('reindex', '--config', stored.config);
+  expect([whole.code, whole.stdout]).toEqual([
+    0,
+    '2 recordings from the bucket, 1 of them from their media alone; 0 that it has not were taken out; 1 spools send everything again\n',
+  ]);
+  const path = join(stored.bucket, 'cam-2/1762842207/v_seg_0002.m4s');
+  writeFileSync(path, readFileSync(path).subarray(0, 5000));
+  const torn = await weir('reindex', '--config', stored.config);
+  expect([torn.code, torn.stderr.includes('cam-2/1762842207/v_seg_0002.m4s is not whole')]).toEqual([1, true]);
+  rmSync(join(stored.bucket, 'cam-1'), { recursive: true });
+  rmSync(join(stored.bucket, 'cam-2'), { recursive: true });
+  const empty = await weir('reindex', '--config', stored.config);
+  expect([empty.code, empty.stderr.includes('the bucket has no recording, the index has 2')]).toEqual([1, true]);
+  expect((await stored.catalog.recordingsAfter('', 10)).length).toBe(2);
+  expect((await weir('reindex', '--empty', '--config', stored.config)).code).toBe(0);
+  expect(await stored.catalog.playbackDays()).toEqual([]);
+});
+
+test('after a reindex weir verify finds everything whole', async () => {
+  await using stored = await openStoredRecordings(refuseThird);
+  await weir('reindex', '--config', stored.config);
+  const { code, stdout } = await weir('verify', '--all', '--config', stored.config);
+  expect([code, stdout.match(/: whole/g)?.length]).toEqual([0, 2]);
+});
