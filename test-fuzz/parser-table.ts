@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { decodeDayMpdPath } from '../packages/catalog/src/day-totals.ts';
+import { decodePackedHour, encodePackedHour } from '../packages/catalog/src/packed-hour.ts';
 import { ivfReader } from '../packages/cli/src/publish/ivf.ts';
 import { rtspReader } from '../packages/cli/src/publish/rtsp.ts';
 import { decodeEvent, eventSchemas } from '../packages/contracts/src/events.ts';
@@ -14,6 +15,7 @@ import { decodeRecordDocument, recordDocument } from '../packages/contracts/src/
 import { ledgerRow, rowsRequest, rowsResponse } from '../packages/contracts/src/rows.ts';
 import { lineReader, tapFrameDecoder } from '../packages/contracts/src/tap-frames.ts';
 import * as tap from '../packages/contracts/src/tap-messages.ts';
+import { parseTimelineTime } from '../packages/contracts/src/timeline.ts';
 import { decodeTopic, encodeTopic, unescapeName } from '../packages/contracts/src/topics.ts';
 import { splitAnnexB } from '../packages/media/src/annex-b.ts';
 import { av1Depacketizer } from '../packages/media/src/av1.ts';
@@ -114,6 +116,36 @@ const chunks = (bytes: Uint8Array): Uint8Array[] => {
   for (let at = 0, length = 1; at < bytes.length; at += length++) pieces.push(bytes.subarray(at, at + length));
   return pieces;
 };
+
+const emptyTrack = { track: 'video' as const, base_time: 0, duration: 0, timescale: 0, bytes: 0 };
+const emptySegment = {
+  number: 1,
+  period: 0,
+  start_ms: 0,
+  duration_ms: 0,
+  key_frame: false,
+  stored: false,
+  tracks: [emptyTrack],
+};
+const packedTrack = fc.record({ base_time: fc.nat(), duration: fc.nat(), timescale: fc.nat(), bytes: fc.maxSafeNat() });
+const packedHour = fc
+  .array(
+    fc.record({
+      number: fc.nat(),
+      period: fc.nat(9),
+      start_ms: fc.maxSafeNat(),
+      duration_ms: fc.nat(9000),
+      key_frame: fc.boolean(),
+      stored: fc.boolean(),
+      tracks: fc
+        .array(packedTrack, { minLength: 1, maxLength: 2 })
+        .map((list) =>
+          list.map((track, at) => ({ ...track, track: at === 0 ? ('video' as const) : ('audio' as const) })),
+        ),
+    }),
+    { maxLength: 8 },
+  )
+  .map(encodePackedHour);
 
 const muxFrame = fc.oneof(
   fc.record({
@@ -743,6 +775,25 @@ const names: Parser[] = [
         decodeDayMpdPath(text),
       ];
     },
+  },
+  {
+    name: 'packed-hour',
+    covers: ['packages/catalog/src/packed-hour.ts#decodePackedHour'],
+    inputs: packedHour,
+    worst: [encodePackedHour(Array(1800).fill(emptySegment))],
+    read: (bytes) => decodePackedHour(bytes),
+  },
+  {
+    name: 'timeline-time',
+    covers: [...contracts('timeline', 'parseTimelineTime')],
+    inputs: textInputs(
+      '1762842203000',
+      '2026-03-01T12:00:00Z',
+      '2026-03-01T12:00 01:00',
+      '2026-13-01T12:00:00.000+01:00',
+    ),
+    worst: worst.names,
+    read: (bytes) => parseTimelineTime(textOf(bytes)),
   },
   {
     name: 'byte-range',

@@ -10,6 +10,7 @@ import { forgetRecording, restoreRecording, rewindSpools, sessionIds } from './r
 import { rowsCommit } from './rows-commit.ts';
 import { claimRecordName, cursorOf, listNodes, listSpools, noteNode, refusedRows } from './spool-registry.ts';
 import { openSqlite } from './sqlite.ts';
+import { timelineOf } from './timeline.ts';
 
 /** `[database]` of the configuration, in the seed's forms. */
 export type CatalogOptions = { url: string; maxConnections: number; connectTimeoutSeconds: number };
@@ -44,6 +45,7 @@ const methods = (database: Database, now: () => number, uuid: () => string) => (
   playbackOfStream: playbackOfStream(database),
   recordingsOfDay: recordingsOfDay(database),
   recordingByDir: recordingByDir(database),
+  timelineOf: timelineOf({ database, now }),
   recordingsNamed: recordingsNamed(database),
   recordingsAfter: recordingsAfter(database),
   chainOf: chainOf(database),

@@ -1,7 +1,14 @@
 export { type Catalog, type CatalogDeps, type CatalogOptions, openCatalog } from './catalog.ts';
 export { type DatabaseUrl, decodeDatabaseUrl, encodeDatabaseUrl, placeOf } from './database-url.ts';
 export { type Day, dayOf, decodeDayMpdPath, encodeDayMpdPath } from './day-totals.ts';
-export type { IndexedGap, IndexedInit, IndexedRecording, IndexedSegment, RecordingOfDay } from './playback.ts';
+export type {
+  DaySegment,
+  IndexedGap,
+  IndexedInit,
+  IndexedRecording,
+  IndexedSegment,
+  RecordingOfDay,
+} from './playback.ts';
 export type { ChainPage, TrackHead } from './proof.ts';
 export type { RestoredRecording } from './reindex.ts';
 export type { CommitOptions, CommitResult, RefusedRow } from './rows-commit.ts';

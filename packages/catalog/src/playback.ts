@@ -3,10 +3,14 @@ import { and, asc, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { boundsOfDay, type Day } from './day-totals.ts';
 import type { Session } from './known-rows.ts';
+import type { PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
+import { readSegments } from './timeline-hours.ts';
 
 /** An init file of a recording as the index has it. */
 export type IndexedInit = Tables['inits']['$inferSelect'];
+/** A stored segment as a day's manifest needs it; the object keys follow from the recording's `record_dir`. */
+export type DaySegment = PackedSegment;
 /** A segment of a recording as the index has it; the object keys follow from the recording's `record_dir`. */
 export type IndexedSegment = Tables['segments']['$inferSelect'];
 /** A gap of a recording as the index has it, not withdrawn. */
@@ -18,7 +22,7 @@ export type IndexedRecording = Session & { status: 'recording' | 'ended' };
 export type RecordingOfDay = {
   recording: IndexedRecording;
   inits: IndexedInit[];
-  segments: IndexedSegment[];
+  segments: DaySegment[];
   gaps: IndexedGap[];
 };
 
@@ -116,7 +120,7 @@ export const playbackOfStream =
 export const recordingsOfDay =
   (database: Database) =>
   (stream: string, year: number, month: number, day: number): Promise<RecordingOfDay[]> => {
-    const { days: d, sessions: s, inits, segments, gaps } = database.tables;
+    const { days: d, sessions: s, inits, gaps } = database.tables;
     const { fromMs, toMs } = boundsOfDay({ year, month, day });
     return database.read(async (queries) => {
       const found = await queries
@@ -128,18 +132,7 @@ export const recordingsOfDay =
       const recordings = found.map(({ session }) => session).filter(isShown);
       const ids = recordings.map((recording) => recording.recording_id);
       if (ids.length === 0) return [];
-      const segmentRows = await queries
-        .select()
-        .from(segments)
-        .where(
-          and(
-            inArray(segments.recording_id, ids),
-            eq(segments.remote, 'stored'),
-            gte(segments.start_ms, fromMs),
-            lt(segments.start_ms, toMs),
-          ),
-        )
-        .orderBy(asc(segments.recording_id), asc(segments.number));
+      const segments = await readSegments(queries, database.tables, ids, fromMs, toMs);
       // After the segments: an init file is stored before them, so none is missing for what was just committed.
       const initRows = await queries
         .select()
@@ -163,7 +156,7 @@ export const recordingsOfDay =
       return recordings.map((recording) => ({
         recording,
         inits: of(initRows, recording.recording_id),
-        segments: of(segmentRows, recording.recording_id),
+        segments: (segments.get(recording.recording_id) ?? []).filter(({ stored }) => stored),
         gaps: of(gapRows, recording.recording_id),
       }));
     });

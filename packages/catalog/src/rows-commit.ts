@@ -12,6 +12,7 @@ import { writeDays } from './day-totals.ts';
 import { readKnownRows, rowKey } from './known-rows.ts';
 import { judgeRows } from './row-judgement.ts';
 import { stampsOfRecording, storeRows } from './row-store.ts';
+import { packHours } from './timeline-hours.ts';
 
 /** A row that the index passed without taking it, by its stamp. */
 export type RefusedRow = AckPage['refused'][number];
@@ -68,6 +69,7 @@ export const takeRows = async (
   const verdict = judgeRows(known, rows, { spool, streamPatterns });
   const { sessions, totals } = await storeRows(tx, tables, known, verdict);
   await writeDays({ ...deps, tx, tables }, sessions, totals, verdict.moved);
+  await packHours(tx, tables, known, verdict, sessions);
   const refused = [...verdict.refused];
   for (const [recordingId, reason] of verdict.lost)
     for (const stamp of await stampsOfRecording(tx, tables, recordingId, MAX_REFUSED))

@@ -3,8 +3,20 @@
  * indexes stand in `migrations/`, and a test holds the two equal. A column has the same name here and there.
  */
 import type { GapCause, LocalState, RemoteState, SegmentTrack } from '@weir/contracts';
-import { bigint, boolean, integer, jsonb, pgTable, text as pgText, timestamp, uuid } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  boolean,
+  integer,
+  jsonb,
+  pgTable,
+  text as pgText,
+  customType as postgresType,
+  timestamp,
+  uuid,
+} from 'drizzle-orm/pg-core';
 import { customType, integer as sqliteInteger, sqliteTable, text as sqliteText } from 'drizzle-orm/sqlite-core';
+
+const bytea = postgresType<{ data: Uint8Array; driverData: Uint8Array }>({ dataType: () => 'bytea' });
 
 const postgresKit = {
   table: pgTable,
@@ -17,6 +29,7 @@ const postgresKit = {
   uuid: (name: string) => uuid(name).notNull(),
   instant: (name: string) => timestamp(name, { withTimezone: true, mode: 'date' }).notNull(),
   json: (name: string) => jsonb(name).notNull(),
+  bytes: (name: string) => bytea(name).notNull(),
   maybeText: (name: string) => pgText(name),
   maybeBig: (name: string) => bigint(name, { mode: 'number' }),
 };
@@ -25,6 +38,11 @@ const isoInstant = customType<{ data: Date; driverData: string }>({
   dataType: () => 'text',
   toDriver: (date) => date.toISOString(),
   fromDriver: (text) => new Date(text),
+});
+
+const blob = customType<{ data: Uint8Array; driverData: ArrayBuffer | Uint8Array }>({
+  dataType: () => 'blob',
+  fromDriver: (bytes) => new Uint8Array(bytes),
 });
 
 const sqliteKit = {
@@ -36,6 +54,7 @@ const sqliteKit = {
   uuid: (name: string) => sqliteText(name).notNull(),
   instant: (name: string) => isoInstant(name).notNull(),
   json: (name: string) => sqliteText(name, { mode: 'json' }).notNull(),
+  bytes: (name: string) => blob(name).notNull(),
   maybeText: (name: string) => sqliteText(name),
   maybeBig: (name: string) => sqliteInteger(name),
 };
@@ -127,6 +146,11 @@ const ledgerTables = (kit: typeof postgresKit) => ({
     tracks: kit.json('tracks').$type<SegmentTrack[]>(),
     bytes: kit.big('bytes'),
     ...fileState(kit),
+  }),
+  hours: kit.table('timeline_hours', {
+    recording_id: kit.text('recording_id'),
+    hour: kit.big('hour'),
+    packed: kit.bytes('packed'),
   }),
   gaps: kit.table('gaps', {
     recording_id: kit.text('recording_id'),

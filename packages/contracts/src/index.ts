@@ -9,4 +9,5 @@ export * from './record-json.ts';
 export * from './rows.ts';
 export * from './tap-frames.ts';
 export * from './tap-messages.ts';
+export * from './timeline.ts';
 export * from './topics.ts';

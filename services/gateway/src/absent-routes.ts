@@ -5,7 +5,6 @@ import type { HTTPMethods } from 'fastify';
 const absent: readonly [HTTPMethods[], string, string][] = [
   [['POST'], '/api/cascade/:stream', 'cascade'],
   [['GET'], '/api/strategy', 'strategy'],
-  [['GET'], '/api/timeline/:stream', 'timeline'],
   [['GET', 'POST'], '/api/clip/:stream', 'clip'],
   [['GET'], '/api/hls/*', 'HLS'],
   [['GET'], '/api/thumbnails/:stream', 'thumbnails'],

@@ -29,7 +29,7 @@ test('nothing but the page, login and health is open', async () => {
     ['PATCH', '/session/cam-1/abc'],
     ['DELETE', '/session/cam-1/abc'],
     ['POST', '/api/cascade/cam-1'],
-    ['GET', '/api/timeline/cam-1'],
+    ['GET', '/api/playback/cam-1/timeline?from=0&to=1'],
     ['GET', '/no/such/path'],
     ['GET', '/../etc/passwd'],
   ];
@@ -114,7 +114,6 @@ test('what is not built yet says so by name', async () => {
   const { app, admin } = gateway;
   for (const [method, url, name] of [
     ['POST', '/api/cascade/cam-1', 'cascade'],
-    ['GET', '/api/timeline/cam-1', 'timeline'],
     ['GET', '/api/hls/cam-1/index.m3u8', 'HLS'],
     ['GET', '/api/clip/cam-1', 'clip'],
     ['GET', '/api/thumbnails/cam-1', 'thumbnails'],

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { Catalog, Day, IndexedInit, IndexedSegment, RecordingOfDay } from '@weir/catalog';
+import type { Catalog, Day, DaySegment, IndexedInit, RecordingOfDay } from '@weir/catalog';
 import { encodeObjectName, type TrackKind } from '@weir/contracts';
 import {
   encodeMpd,
@@ -40,7 +40,7 @@ const initOf = (base: string, init: IndexedInit): ManifestInit => {
   };
 };
 
-const segmentOf = ({ number, period, key_frame, tracks }: IndexedSegment): ManifestSegment => ({
+const segmentOf = ({ number, period, key_frame, tracks }: DaySegment): ManifestSegment => ({
   number,
   period,
   startsWithKeyFrame: key_frame,

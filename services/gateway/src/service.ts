@@ -35,6 +35,7 @@ import { addPlaybackRoutes } from './playback-routes.ts';
 import { addPresignRoutes } from './presign-routes.ts';
 import { addProofRoute } from './proof-route.ts';
 import { addSessionRoutes, allowOrigins } from './session-routes.ts';
+import { addTimelineRoute } from './timeline-route.ts';
 
 /** What a gateway is made of; whatever it opens goes on the scope. */
 export type GatewayDeps = ServiceStart & {
@@ -135,6 +136,7 @@ const addRoutes = async (
   addClusterRoutes(app, { cluster, feed: live, routing, callNode, callerOf, lookAgain: feed.lookAgain });
   addPlaybackRoutes(app, { catalog, bucket, now });
   addProofRoute(app, catalog);
+  addTimelineRoute(app, catalog);
   addObjectRoutes(app, { bucket, catalog, callerOf, bucketSigning, now });
   addPresignRoutes(app, {
     bucket,

@@ -1,0 +1,172 @@
+/**
+ * The timeline of a stream: what of its recordings is in the bucket, waits at the site, or is missing. Where several
+ * recordings have the same time, what one of them has is there: present before pending before missing.
+ */
+import { MAX_TIMELINE_SPANS, type TimelineAnswer, type TimelineSpan } from '@weir/contracts';
+import { and, asc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm';
+import type { Database, Queries } from './database.ts';
+import type { Session } from './known-rows.ts';
+import type { IndexedGap } from './playback.ts';
+import type { Tables } from './schema.ts';
+import { readSegments, type TimedSegment } from './timeline-hours.ts';
+import { holesBetween, joinStretches, subtractStretches } from './timeline-spans.ts';
+
+/** The most recordings of one answer. */
+const maxRecordings = 2_000;
+/** The most pending spans of a spool whose place in its queue is told. */
+const maxPositions = 64;
+/** How long before `from` a segment may begin that reaches into it. */
+const longestSegmentMs = 60_000;
+/** Rounding to milliseconds and tracks of unequal length leave seams between segments that are no holes. */
+const seamMs = 250;
+
+type Bare = { from: number; to: number };
+type Pending = Extract<TimelineSpan, { kind: 'pending' }>;
+type Missing = Extract<TimelineSpan, { kind: 'missing' }>;
+type Parts = { present: Bare[]; pending: (Bare & { session: Session })[]; missing: Missing[] };
+
+const stretchOf = ({ start_ms, duration_ms }: TimedSegment): Bare => ({ from: start_ms, to: start_ms + duration_ms });
+
+/** What one recording has of the time. */
+const partsOf = (session: Session, segments: readonly TimedSegment[], gaps: readonly IndexedGap[]): Parts => {
+  const { recording_id } = session;
+  const known: Missing[] = gaps.map(({ from_ms, to_ms, cause }) => ({
+    kind: 'missing',
+    from: from_ms,
+    to: to_ms,
+    recording_id,
+    cause,
+  }));
+  const lost = (cause: Missing['cause']) => (stretch: Bare) => ({
+    kind: 'missing' as const,
+    ...stretch,
+    recording_id,
+    cause,
+  });
+  const noMedia = joinStretches(known);
+  const without = <T extends Bare>(stretches: readonly T[]) => subtractStretches(stretches, noMedia);
+  const joined = (which: (segment: TimedSegment) => boolean) =>
+    joinStretches(segments.filter(which).map(stretchOf), seamMs);
+  return {
+    present: without(joined(({ stored }) => stored)),
+    pending: without(joined(({ waits }) => waits === 'pending')).map((stretch) => ({ ...stretch, session })),
+    missing: [
+      ...known,
+      ...without(joined(({ waits }) => waits === 'gone')).map(lost('evicted')),
+      ...without(joined(({ stored, waits }) => !stored && waits === undefined)).map(lost('refused')),
+      ...without(holesBetween(joined(() => true))).map(lost('unexplained')),
+    ],
+  };
+};
+
+/** Sorts, and takes from each what one before it has. */
+const withoutOverlap = <T extends Bare>(stretches: readonly T[]): T[] => {
+  let end = 0;
+  return stretches
+    .toSorted((a, b) => a.from - b.from)
+    .flatMap((stretch) => {
+      const from = Math.max(stretch.from, end);
+      end = Math.max(end, stretch.to);
+      return from < stretch.to ? [{ ...stretch, from }] : [];
+    });
+};
+
+/** The spans of recordings together, in order, cut to the range; `position` is still open. */
+const spansOf = (parts: readonly Parts[], { from, to }: Bare, nowMs: number) => {
+  const cut = <T extends Bare>(stretches: readonly T[]): T[] =>
+    stretches
+      .filter((each) => each.from < to && each.to > from)
+      .map((each) => ({ ...each, from: Math.max(each.from, from), to: Math.min(each.to, to) }));
+  const present = joinStretches(cut(parts.flatMap((each) => each.present)));
+  const waiting = withoutOverlap(cut(parts.flatMap((each) => each.pending)));
+  const pending = subtractStretches(waiting, present);
+  const there = joinStretches([...present, ...pending]);
+  const missing = subtractStretches(withoutOverlap(cut(parts.flatMap((each) => each.missing))), there);
+  const spans = [
+    ...present.map((each) => ({ span: { kind: 'present' as const, ...each } })),
+    ...pending.map(({ session, from: start, to: end }) => {
+      const { recording_id, node_alias: node } = session;
+      const age_ms = Math.max(0, nowMs - start);
+      const span: Pending = { kind: 'pending', from: start, to: end, recording_id, node, age_ms, position: null };
+      return { span, spool: session.spool_id };
+    }),
+    ...missing.map((span) => ({ span })),
+  ];
+  return spans.sort((a, b) => a.span.from - b.span.from);
+};
+
+/** Tells the first pending spans of a spool how many of its segments are to be sent before them, in one query. */
+const placeInQueue = async (queries: Queries, t: Tables, spool: string, spans: Pending[]): Promise<void> => {
+  const { segments: g, sessions: s } = t;
+  const placed = spans.slice(0, maxPositions);
+  const before = Object.fromEntries(
+    placed.map(({ from }, index) => [
+      `before_${index}`,
+      sql`sum(case when ${g.start_ms} < ${from} then 1 else 0 end)`.mapWith(Number),
+    ]),
+  );
+  const [counts] = await queries
+    .select(before)
+    .from(g)
+    .innerJoin(s, eq(s.recording_id, g.recording_id))
+    // Literally, so that the partial index of pending segments serves.
+    .where(and(eq(s.spool_id, spool), sql`${g.remote} = 'none'`, ne(g.local, 'gone')));
+  for (const [index, span] of placed.entries()) span.position = 1 + Number(counts?.[`before_${index}`] ?? 0);
+};
+
+const recordingsIn = (queries: Queries, { sessions: s }: Tables, stream: string, { from, to }: Bare) =>
+  queries
+    .select()
+    .from(s)
+    .where(
+      and(
+        eq(s.stream, stream),
+        inArray(s.status, ['recording', 'ended']),
+        lt(s.start_ms, to),
+        or(isNull(s.end_ms), gt(s.end_ms, from), gt(s.media_end_ms, from)),
+      ),
+    )
+    .orderBy(asc(s.start_ms), asc(s.recording_id))
+    .limit(maxRecordings + 1);
+
+const gapsIn = (queries: Queries, { gaps: g }: Tables, ids: string[], { from, to }: Bare) =>
+  ids.length === 0
+    ? []
+    : queries
+        .select()
+        .from(g)
+        .where(and(inArray(g.recording_id, ids), eq(g.withdrawn, false), lt(g.from_ms, to), gte(g.to_ms, from)));
+
+/** The timeline of a stream from `from` to before `to`, wall milliseconds; ends earlier, at `next`, when there is too much. */
+export const timelineOf =
+  ({ database, now }: { database: Database; now: () => number }) =>
+  (stream: string, range: Bare): Promise<TimelineAnswer> => {
+    const { tables: t } = database;
+    return database.read(async (queries) => {
+      const found = await recordingsIn(queries, t, stream, range);
+      const more = found.length > maxRecordings ? (found.pop()?.start_ms ?? range.to) : range.to;
+      const to = more > range.from ? more : range.to;
+      const ids = found.map(({ recording_id }) => recording_id);
+      const segments = await readSegments(queries, t, ids, range.from - longestSegmentMs, to);
+      const gaps = Map.groupBy(await gapsIn(queries, t, ids, range), ({ recording_id }) => recording_id);
+      const parts = found.map((session) => {
+        const { recording_id: id } = session;
+        return partsOf(session, segments.get(id) ?? [], gaps.get(id) ?? []);
+      });
+      const nowMs = now();
+      const spans = spansOf(parts, { from: range.from, to }, nowMs);
+      const told = spans.slice(0, MAX_TIMELINE_SPANS);
+      const waiting = told.flatMap((each) =>
+        each.span.kind === 'pending' && 'spool' in each ? [{ span: each.span, spool: each.spool }] : [],
+      );
+      for (const [spool, of] of Map.groupBy(waiting, (each) => each.spool))
+        await placeInQueue(
+          queries,
+          t,
+          spool,
+          of.map(({ span }) => span),
+        );
+      const next = spans[MAX_TIMELINE_SPANS]?.span.from ?? (to < range.to ? to : null);
+      return { stream, from: range.from, to: next ?? to, now: nowMs, spans: told.map(({ span }) => span), next };
+    });
+  };
