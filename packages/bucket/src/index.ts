@@ -23,4 +23,4 @@ export {
   type StorageTable,
   storageConfig,
 } from './open-bucket.ts';
-export { type FetchLike, headPresigned, type PresignedDeps, putPresigned } from './presigned.ts';
+export { digestPresigned, type FetchLike, headPresigned, type PresignedDeps, putPresigned } from './presigned.ts';

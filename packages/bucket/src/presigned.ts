@@ -1,5 +1,6 @@
 import type { LastingSource, ObjectHead, Presigned } from './bucket.ts';
 import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
+import { digestBody, type ObjectDigest } from './object-digest.ts';
 import { sourceBlob } from './source-stream.ts';
 
 /** `fetch`, or what has its shape: the overlay's HTTP client. */
@@ -102,4 +103,24 @@ export const headPresigned = async (
     ...(sha256 === null ? {} : { sha256 }),
     ...(etag === null ? {} : { etag }),
   };
+};
+
+/** Reads and hashes what is there, by a URL signed for GET; `null` when nothing is. Throws `BucketError`. */
+export const digestPresigned = async (
+  presigned: Presigned,
+  deps: PresignedDeps,
+  signal?: AbortSignal,
+): Promise<ObjectDigest | null> => {
+  const response = await send(presigned, { method: 'GET' }, deps, signal);
+  if (response.status === 404) {
+    await response.body?.cancel();
+    return null;
+  }
+  if (!response.ok) throw await failureOf('GET', presigned.url, response, deps.now());
+  try {
+    return await digestBody(response.body ?? new Blob([]).stream());
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new BucketError('network', `GET ${presigned.url}: the answer was cut off`, { cause: error });
+  }
 };

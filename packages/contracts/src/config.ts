@@ -187,6 +187,18 @@ export const weirConfig = z.strictObject({
   uploader: z
     .strictObject({
       listen: listen('127.0.0.1:7782', "the uploader's health and metrics"),
+      scrub_days: z
+        .number()
+        .min(0)
+        .max(3650)
+        .default(30)
+        .describe('how often, at most, everything stored is read again and compared with its hash; 0 = never'),
+      scrub_bytes_per_second: z
+        .int()
+        .min(1_000)
+        .max(1_000_000_000)
+        .default(250_000)
+        .describe('most bytes a second that this reads from the bucket'),
     })
     .prefault({}),
   indexer: z

@@ -18,6 +18,7 @@ export type {
   RecordingLedger,
 } from './recording-ledger.ts';
 export type { RecordingStart } from './recording-start.ts';
+export type { ScrubItem, ScrubLedger, ScrubPosition } from './scrub-ledger.ts';
 export type { DeletionReason } from './segment-gap.ts';
 export { type Ledger, type LedgerReader, openLedger, openSpool, type Spool } from './spool.ts';
 export { isSpoolError, SpoolError, type SpoolErrorCode } from './spool-error.ts';

@@ -23,6 +23,7 @@ import { type LedgerRows, ledgerRows } from './ledger-rows.ts';
 import { type ManifestLedger, manifestLedger } from './manifest-facts.ts';
 import { createDirectory, syncDirectory } from './recording-directory.ts';
 import { type RecordingLedger, recordingLedger } from './recording-ledger.ts';
+import { type ScrubLedger, scrubLedger } from './scrub-ledger.ts';
 import { type SegmentRemover, segmentRemover } from './segment-gap.ts';
 import { SpoolError } from './spool-error.ts';
 import { takeSpoolLock } from './spool-lock.ts';
@@ -41,7 +42,7 @@ export type LedgerReader = Pick<LedgerRows, 'rowsAfter' | 'recording' | 'inits' 
   };
 
 /** The ledger as the uploader has it. */
-export type Ledger = LedgerReader & ManifestLedger & UploadLedger & SegmentRemover;
+export type Ledger = LedgerReader & ManifestLedger & UploadLedger & ScrubLedger & SegmentRemover;
 
 /** The spool as its one recorder has it. */
 export type Spool = LedgerReader & RecordingLedger & Pick<ManifestLedger, 'recordingsPresent'> & Evictor;
@@ -107,6 +108,7 @@ export const openLedger = (dir: string, needs: Partial<SpoolNeeds> = {}): Ledger
     ...reader(ledger, rows, dir),
     ...manifestLedger(ledger, rows),
     ...uploadLedger(ledger, rows, dir),
+    ...scrubLedger(ledger, rows, dir),
     ...segmentRemover(ledger, dir),
     [Symbol.dispose]: () => ledger.close(),
   };

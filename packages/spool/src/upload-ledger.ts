@@ -30,7 +30,10 @@ export type DocumentItem = { kind: 'manifest' | 'document'; recordingId: string 
 
 export type UploadItem = UploadInit | UploadSegment;
 /** Anything that a lease can be taken of. */
-export type LeaseItem = UploadInit | Pick<UploadSegment, 'kind' | 'recordingId' | 'number'> | DocumentItem;
+export type LeaseItem =
+  | Pick<UploadInit, 'kind' | 'recordingId' | 'period' | 'track'>
+  | Pick<UploadSegment, 'kind' | 'recordingId' | 'number'>
+  | DocumentItem;
 
 /** An object whose fact in the bucket is spoken of. */
 export type RemoteItem =

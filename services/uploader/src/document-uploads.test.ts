@@ -85,7 +85,7 @@ test('an ended recording gets its record.json, and again when a segment follows'
   const read = () => JSON.parse(objectAt(t, keyOf(t, id, 'record'))?.toString() ?? 'null');
   const first = await until(read, (found) => found !== null);
   expect(first).toMatchObject({
-    weir_record: 1,
+    weir_record: 2,
     spool_id: t.ledger.spoolId,
     recording: { recording_id: id, stream: 'cam-1', status: 'ended', end_cause: 'deleted' },
     segments: [{ number: 1, remote: 'stored' }],

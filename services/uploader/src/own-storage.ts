@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import {
   type Bucket,
   BucketError,
+  digestObject,
   openBucket,
   type StorageConfig,
   type StorageTable,
@@ -79,5 +80,9 @@ export const openOwnStorage = async (deps: OwnStorageDeps): Promise<Target> => {
     log.warn({ header }, 'the bucket does not take this header; puts go on without');
   const bucket = scope.use(await named(() => openBucket(storage, { now, random, onUnsupported })), 'bucket');
   await checkBucket(bucket, log, checkTimeoutMs);
-  return { put: ({ key, source, meta }, signal) => bucket.put(key, source, meta, signal) };
+  return {
+    put: ({ key, source, meta }, signal) => bucket.put(key, source, meta, signal),
+    digest: ({ key }, signal) => digestObject(bucket, key, 0, signal),
+    remove: (key) => bucket.delete(key),
+  };
 };

@@ -1,4 +1,12 @@
-import { BucketError, type FetchLike, headPresigned, isSameObject, putPresigned, retryAfterMs } from '@weir/bucket';
+import {
+  BucketError,
+  digestPresigned,
+  type FetchLike,
+  headPresigned,
+  isSameObject,
+  putPresigned,
+  retryAfterMs,
+} from '@weir/bucket';
 import { type PresignedUrl, type PresignItem, presignBatchAnswer, problemDocument } from '@weir/contracts';
 import { GatewayRefusal } from './gateway-refusal.ts';
 import type { Target, UploadObject } from './target.ts';
@@ -140,6 +148,10 @@ export const presignedStorage = (deps: PresignedStorageDeps): Target => {
       if (found === null)
         throw new BucketError('precondition', `PUT ${key}: refused with 412 though nothing is there; it was deleted`);
       return isSameObject(found, meta) ? 'exists-same' : 'exists-different';
+    },
+    digest: async ({ key, spool }, signal) => {
+      const given = await presign({ method: 'GET', path: key, ttl_seconds: ttl, spool });
+      return digestPresigned(given, deps, signal);
     },
   };
 };

@@ -82,6 +82,11 @@ const checksOf = (dir: string, state: () => UploaderState | null): Record<string
 const instanceOf = async (dataDir: string): Promise<string> =>
   (await loadOrCreateFile(join(dataDir, 'uploader-id'), () => randomBytes(6).toString('hex'))).trim();
 
+const scrubOf = ({ data_dir, uploader }: ServiceStart['config']) => {
+  const { scrub_days: days, scrub_bytes_per_second: bytesPerSecond } = uploader;
+  return days === 0 ? null : { days, bytesPerSecond, progressPath: join(data_dir, 'uploader-scrub.json') };
+};
+
 const endProcess = (error: unknown): void => {
   setImmediate(() => {
     throw error;
@@ -127,7 +132,9 @@ export const openUploader = async (deps: UploaderDeps): Promise<Uploader> => {
     };
     const periodMs = Math.min(intervalMs, MAX_PERIOD_MS);
     try {
-      await workOnSpool({ ...parts, ...names, ledger, target, bus, metrics, places, periodMs, signal: ends, opened });
+      const scrub = scrubOf(config);
+      const work = { ...parts, ...names, ledger, target, bus, metrics, places, periodMs, scrub, opened };
+      await workOnSpool({ ...work, signal: ends });
     } finally {
       state = null;
     }

@@ -8,6 +8,9 @@ import { openPulse } from './pulse.ts';
 import { putLane } from './put-lane.ts';
 import { type RetryTable, retryTable } from './retry-table.ts';
 import { openRowReplication, type RowReplication } from './row-replication.ts';
+import { scrubForever } from './scrub.ts';
+import { openScrubProgress } from './scrub-progress.ts';
+import { scrubReport } from './scrub-report.ts';
 import type { Target } from './target.ts';
 import type { UploaderMetrics, UploaderState } from './uploader-metrics.ts';
 
@@ -26,11 +29,13 @@ export type SpoolWorkDeps = {
   /** How often the ledger is looked at. */
   periodMs: number;
   log: Log;
-  clock: Pick<Clock, 'now'>;
+  clock: Clock;
   random: () => number;
   signal: AbortSignal;
   putTimeoutMs?: (bytes: number) => number;
   ackTimeoutMs?: number;
+  /** How everything stored is read again, and the file that says where that stands; null: not at all. */
+  scrub: { days: number; bytesPerSecond: number; progressPath: string } | null;
   /** Told once everything is open. */
   opened: (state: UploaderState) => void;
 };
@@ -76,6 +81,26 @@ const openRows = async (deps: SpoolWorkDeps): Promise<RowReplication | null> => 
   return openRowReplication({ ledger, bus, prefix, alias, log, now: clock.now, random, ...patience });
 };
 
+/** Reads again what is stored, until the signal aborts; a failure ends the scrub alone. */
+const startScrub = async (deps: SpoolWorkDeps, circuit: Circuit): Promise<void> => {
+  const { ledger, scrub, metrics, clock, log, signal } = deps;
+  if (scrub === null) return;
+  const progress = openScrubProgress(scrub.progressPath, ledger.spoolId, clock.now(), log);
+  const found = scrubReport({ ...deps, spool: ledger.spoolId, now: clock.now });
+  try {
+    await scrubForever({
+      ...deps,
+      ...scrub,
+      progress,
+      found,
+      read: metrics.scrubbed,
+      isResting: () => circuit.isOpen,
+    });
+  } catch (error) {
+    if (!signal.aborted) log.error({ err: error }, 'the scrub ended; it begins again with the uploader');
+  }
+};
+
 /** Puts and replicates what the ledger has until the signal aborts; resolves when nothing is under way any more. */
 export const workOnSpool = async (deps: SpoolWorkDeps): Promise<void> => {
   const { ledger, log, clock, random, signal } = deps;
@@ -93,6 +118,8 @@ export const workOnSpool = async (deps: SpoolWorkDeps): Promise<void> => {
   const pulse = openPulse(look, deps.periodMs, signal, failed);
   deps.opened({ ledger, circuit, retries, replication });
   log.info({ spool: ledger.spoolId, dir: ledger.dir }, 'uploading');
+  const scrubbing = startScrub(deps, circuit);
   await pulse.ended;
+  await scrubbing;
   await puts.idle();
 };

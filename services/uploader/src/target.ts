@@ -14,4 +14,11 @@ export type UploadObject = {
  */
 export type Target = {
   put(object: UploadObject, signal: AbortSignal): Promise<PutResult>;
+  /** Reads an object whole: size and hash of its bytes, null when there is none. Throws as a put does. */
+  digest(
+    object: Pick<UploadObject, 'key' | 'spool'>,
+    signal: AbortSignal,
+  ): Promise<{ bytes: number; sha256: string } | null>;
+  /** Deletes an object; absent where the uploader may not. */
+  remove?(key: string): Promise<void>;
 };

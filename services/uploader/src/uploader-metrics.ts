@@ -18,6 +18,9 @@ export type UploaderMetrics = {
   /** A put ended: `stored`, `exists-same`, `exists-different`, or the cause of its failure. */
   putEnded(result: string): void;
   putBytes(bytes: number): void;
+  /** The scrub read an object, or found that there is none. */
+  scrubbed(bytes: number): void;
+  scrubFault(what: 'missing' | 'damaged', remedy: 'put_again' | 'none'): void;
 };
 
 // Counting takes 0.5 µs a segment, 0.1 s after a week's outage of ten streams: not at each question of everybody.
@@ -43,6 +46,13 @@ export const uploaderMetrics = (
   const metrics = createMetrics('uploader', { processMetrics });
   const puts = metrics.counter('uploader_puts_total', 'Puts by how they ended', ['result']);
   const bytes = metrics.counter('uploader_put_bytes_total', 'Bytes of the objects that were stored');
+  const scrubbed = metrics.counter('uploader_scrubbed_objects_total', 'Stored objects that were read again');
+  const scrubbedBytes = metrics.counter('uploader_scrubbed_bytes_total', 'Their bytes');
+  const faults = metrics.counter(
+    'uploader_scrub_faults_total',
+    'Stored objects found missing or damaged, by whether the spool still has them to be put again',
+    ['what', 'remedy'],
+  );
   const gauge = (name: string, help: string, read: (from: UploaderState) => number) =>
     metrics.gauge(`uploader_${name}`, help, [], (target) => {
       const from = state();
@@ -72,5 +82,14 @@ export const uploaderMetrics = (
   count('rows_repeats', 'Times rows were sent again', ({ replication }) => replication?.counts.repeats ?? 0);
   count('acks', 'Acknowledgements of an index', ({ replication }) => replication?.counts.acks ?? 0);
   count('acks_ignored', 'Acknowledgements of rows we never had', (s) => s.replication?.counts.ignoredAcks ?? 0);
-  return { metrics, putEnded: (result) => puts.inc({ result }), putBytes: (size) => bytes.inc(size) };
+  return {
+    metrics,
+    putEnded: (result) => puts.inc({ result }),
+    putBytes: (size) => bytes.inc(size),
+    scrubbed: (size) => {
+      scrubbed.inc();
+      scrubbedBytes.inc(size);
+    },
+    scrubFault: (what, remedy) => faults.inc({ what, remedy }),
+  };
 };
