@@ -159,3 +159,48 @@ test('a gateway that is away or refuses the token holds up everything and loses 
   status = 200;
   await untilStored(t, id, [1]);
 });
+
+test('a scrub reads by presigned URLs: what is missing is put again, what is damaged is told and left', async () => {
+  using t = testSpool();
+  const { server, gateway } = await startCloud();
+  const id = t.start('cam-1');
+  for (const number of [1, 2, 3]) t.close(id, number);
+  const config = siteConfig(t, gateway.url);
+  {
+    await using _ = await startTestUploader(config);
+    await untilStored(t, id, [1, 2, 3]);
+  }
+  const { record_dir: recordDir } = t.ledger.manifestOf(id, 'all').recording;
+  const keyOf = (number: number) => encodeKey(recordDir, { kind: 'segment', track: 'video', number });
+  server.store.delete('recordings', keyOf(1));
+  const whole = server.store.get('recordings', keyOf(2));
+  if (whole === undefined) throw new Error('not stored');
+  const damaged = Buffer.from(whole.body);
+  damaged[50] = (damaged[50] ?? 0) ^ 1;
+  // Its metadata still say the hash of before: only its bytes tell.
+  server.store.put('recordings', keyOf(2), { ...whole, body: damaged });
+  // The first waits are over at once: one pass, and what it marked put again.
+  let waits = 12;
+  const clock = {
+    now: Date.now,
+    sleep: (_: number, signal?: AbortSignal) =>
+      new Promise<void>((resolve, reject) => {
+        waits -= 1;
+        if (waits > 0) setImmediate(resolve);
+        else signal?.addEventListener('abort', () => reject(signal.reason));
+      }),
+  };
+  await using uploader = await startTestUploader(config, { clock });
+  await until(
+    () => server.store.get('recordings', keyOf(1))?.body,
+    (body) => body !== undefined,
+  );
+  const metrics = await until(
+    () => uploader.metrics(),
+    (text) => text.includes('what="damaged"'),
+  );
+  expect(metrics).toMatch(/scrub_faults_total\{what="missing",remedy="put_again",[^}]*\} 1/);
+  expect(metrics).toMatch(/scrub_faults_total\{what="damaged",remedy="none",[^}]*\} 1/);
+  expect(server.store.get('recordings', keyOf(2))?.body).toEqual(damaged);
+  expect(gateway.items.some(({ method, spool }) => method === 'GET' && spool === t.ledger.spoolId)).toBe(true);
+});

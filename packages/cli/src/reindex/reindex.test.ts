@@ -58,6 +58,8 @@ const rebuild = async (catalog: Catalog, root: string, mayEmpty = false) => {
   return { ...result, said };
 };
 
+const hourMs = 3_600_000;
+
 /** Every column of every row of a recording, and the lists that are made of its sums. */
 const rowsOf = async (catalog: Catalog, stream: string, record: string) => {
   const [session] = await catalog.recordingsNamed(stream, record);
@@ -69,6 +71,10 @@ const rowsOf = async (catalog: Catalog, stream: string, record: string) => {
     session,
     ...(await catalog.frameOf(id)),
     ...(await catalog.chainOf(id, 0, 1000)),
+    pages: [await catalog.chainOf(id, 1, 1), await catalog.chainOf(id, 2, 1)],
+    // Of packed hours.
+    spans: (await catalog.timelineOf(stream, { from: session.start_ms - hourMs, to: session.start_ms + 25 * hourMs }))
+      .spans,
     days: await catalog.playbackDays({ stream }),
     stream: await catalog.playbackOfStream(stream),
     ofDay: await catalog.recordingsOfDay(stream, year, month, day),
@@ -103,6 +109,7 @@ describe.each(['sqlite', 'postgresql'] as const)('an index on %s', (dialect) => 
       [3, 'refused'],
       [4, 'stored'],
     ]);
+    expect(rows?.pages[1]).toMatchObject({ heads: [{ number: 2 }, { number: 2 }], segments: [{ number: 3 }], next: 3 });
     expect(rows?.gaps.map(({ cause }) => cause)).toContain('no_publisher');
     expect(await catalog.cursorOf(before.ledger.spoolId)).toBe(0);
   });

@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
+import { openBucket } from '@weir/bucket';
 import { decodeChainBox, encodeChainBox } from '@weir/media';
+import { startS3Server } from '@weir/testkit';
 import { expect, test } from 'vitest';
 import { openStoredRecordings, type StoredRecordings } from '../stored-recordings.fixture.ts';
 
@@ -138,4 +140,37 @@ test.each([
   await using stored = await openStoredRecordings();
   const { code, stdout, stderr } = await weir('verify', ...args, '--config', stored.config);
   expect([code, stdout, stderr.trim().split('\n').length, stderr.includes(words)]).toEqual([1, '', 1, true]);
+});
+
+test('a bucket of S3 is verified like a directory, and one that does not answer is no difference', async () => {
+  await using stored = await openStoredRecordings();
+  const keys = { accessKey: 'weir', secretKey: 'correct' };
+  await using server = await startS3Server({ ...keys, buckets: ['recordings'] });
+  const credentials = { access_key_id: 'weir', secret_access_key: 'correct', disable_config_load: true };
+  const storage = {
+    type: 's3',
+    bucket: 'recordings',
+    root: 'site',
+    endpoint: server.endpoint,
+    ...credentials,
+  } as const;
+  await using bucket = await openBucket(storage, { now: Date.now, random: Math.random });
+  for (const name of readdirSync(stored.bucket, { recursive: true, encoding: 'utf8' })) {
+    if (!/\.(m4s|json)$/.test(name)) continue;
+    const bytes = readFileSync(join(stored.bucket, name));
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await bucket.put(name, bytes, { sha256, bytes: bytes.length, type: 'video/mp4', createOnly: true });
+  }
+  const lines = Object.entries(storage).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
+  const config = join(stored.config, '../s3.toml');
+  const url = `sqlite://${join(stored.config, '../index.db')}`;
+  writeFileSync(config, `[database]\nurl = "${url}"\n[recorder.storage]\n${lines.join('\n')}\n`);
+  const all = await weir('verify', '--all', '--config', config);
+  expect([all.code, all.stdout.match(/: whole/g)?.length]).toEqual([0, 2]);
+  await bucket.delete(`${DIR}/a_seg_0001.m4s`);
+  const one = await weir('verify', DIR, '--config', config);
+  expect([one.code, one.stdout.includes(`DIFFERENT at ${DIR}/a_seg_0001.m4s`)]).toEqual([1, true]);
+  await server[Symbol.asyncDispose]();
+  const away = await weir('verify', DIR, '--config', config);
+  expect([away.code, away.stdout, away.stderr.trim().split('\n').length]).toEqual([1, '', 1]);
 });
