@@ -27,6 +27,7 @@ import { type ScrubLedger, scrubLedger } from './scrub-ledger.ts';
 import { type SegmentRemover, segmentRemover } from './segment-gap.ts';
 import { SpoolError } from './spool-error.ts';
 import { takeSpoolLock } from './spool-lock.ts';
+import { type SyncSessions, syncSessions } from './sync-sessions.ts';
 import { type UploadLedger, uploadLedger } from './upload-ledger.ts';
 
 /** What recorder and uploader both read. */
@@ -45,7 +46,7 @@ export type LedgerReader = Pick<LedgerRows, 'rowsAfter' | 'recording' | 'inits' 
 export type Ledger = LedgerReader & ManifestLedger & UploadLedger & ScrubLedger & SegmentRemover;
 
 /** The spool as its one recorder has it. */
-export type Spool = LedgerReader & RecordingLedger & Pick<ManifestLedger, 'recordingsPresent'> & Evictor;
+export type Spool = LedgerReader & RecordingLedger & Pick<ManifestLedger, 'recordingsPresent'> & Evictor & SyncSessions;
 
 const reader = (ledger: LedgerDatabase, rows: LedgerRows, dir: string) => ({
   dir,
@@ -84,6 +85,7 @@ export const openSpool = (dir: string, needs: Partial<SpoolNeeds> = {}): Spool =
       recordingsPresent: manifests.recordingsPresent,
       ...recordingLedger(ledger, rows, dir),
       ...evictor(ledger, rows, dir, uploadLedger(ledger, rows, dir), segmentRemover(ledger, dir)),
+      ...syncSessions(ledger),
       [Symbol.dispose]: () => {
         ledger.close();
         lock[Symbol.dispose]();

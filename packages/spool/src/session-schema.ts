@@ -1,0 +1,46 @@
+const changed = (event: string, table: string): string =>
+  `create trigger sync_sessions_${table}_${event.split(' ')[0]} after ${event} on ${table}
+    begin insert into sync_sessions (recording_id, changed) values (new.recording_id, new.stamp)
+      on conflict (recording_id) do update set changed = excluded.changed; end;`;
+
+/**
+ * The sessions of the sync API, made in older ledgers when they are opened. Triggers keep them, so that a program of
+ * the same version that knows nothing of them keeps them too: they are no version of the ledger of their own.
+ */
+export const SESSION_SCHEMA = `
+  -- A recording that has a segment, a gap or an end. changed is the stamp of its last change, so that no two share one.
+  -- listed, acked and deleted are the value of changed that a listing told, that was acknowledged, and that was deleted.
+  -- Kept by triggers; listed, acked and deleted by the recorder.
+  create table sync_sessions (
+    recording_id text primary key references recordings (recording_id) on delete cascade,
+    changed integer not null unique,
+    segments integer not null default 0,
+    first_number integer,
+    last_number integer,
+    media_ms integer not null default 0,
+    bytes integer not null default 0,
+    listed integer not null default 0,
+    acked integer not null default 0,
+    deleted integer not null default 0
+  ) strict, without rowid;
+  insert into sync_sessions (recording_id, changed, segments, first_number, last_number, media_ms, bytes)
+    select r.recording_id, max(r.stamp, r.content_version, coalesce(max(s.stamp), 0)), count(s.seq),
+      min(s.number), max(s.number), coalesce(sum(s.duration_ms), 0), coalesce(sum((select sum(t.bytes)
+      from segment_tracks t where t.segment = s.seq)), 0)
+    from recordings r left join segments s using (recording_id) group by r.recording_id
+    having count(s.seq) > 0 or r.status = 'ended' or r.content_version > 0;
+  ${changed('update of stamp', 'recordings')}
+  ${changed('update of stamp', 'segments')}
+  ${changed('insert', 'gaps')}
+  ${changed('update of stamp', 'gaps')}
+  create trigger sync_sessions_segments_insert after insert on segments
+    begin insert into sync_sessions (recording_id, changed, segments, first_number, last_number, media_ms)
+      values (new.recording_id, new.stamp, 1, new.number, new.number, new.duration_ms)
+      on conflict (recording_id) do update set changed = excluded.changed, segments = segments + 1,
+        first_number = min(coalesce(first_number, excluded.first_number), excluded.first_number),
+        last_number = max(coalesce(last_number, excluded.last_number), excluded.last_number),
+        media_ms = media_ms + excluded.media_ms; end;
+  create trigger sync_sessions_segment_tracks_insert after insert on segment_tracks
+    begin update sync_sessions set bytes = bytes + new.bytes
+      where recording_id = (select recording_id from segments where seq = new.segment); end;
+`;

@@ -1,0 +1,168 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { openLedger } from './spool.ts';
+import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
+
+type TestSpool = ReturnType<typeof openTestSpool>;
+
+/** Stores every segment so far of a recording, and has the index tell that it has all rows. */
+const index = ({ ledger }: TestSpool, id: string) => {
+  storeTestInits(ledger, id);
+  for (const { number, remote } of ledger.segments(id)) if (remote === 'none') ledger.markSegmentStored(id, number);
+  ledger.tellCursor('index-1', ledger.lastStamp(), []);
+};
+
+const nameOf = ({ ledger }: TestSpool, id: string) => {
+  const { stream = '', record = 0 } = ledger.recording(id) ?? {};
+  return { stream, record };
+};
+
+test('a recording is listed once it has media, with times, bytes and the numbers of its segments', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  expect(t.spool.listSessions(0, 10, null).sessions).toEqual([]);
+  for (const n of [1, 2, 3]) t.spool.closeSegment(id, testSegment(n));
+  t.spool.endRecording(id, 'deleted', t.clock.ms + 12_000);
+  expect(t.spool.listSessions(0, 10, null)).toMatchObject({
+    isFull: false,
+    sessions: [
+      {
+        stream: 'cam-1',
+        record: 1_762_842_203,
+        recordDir: 'cam-1/1762842203',
+        isEnded: true,
+        startTs: 1_762_842_203_000_000,
+        endTs: 1_762_842_215_000_000,
+        durationMs: 12_000,
+        bytes: 12_000,
+        segments: [[1, 3]],
+      },
+    ],
+  });
+  expect(t.spool.listSessions(0, 10, 'cam-2').sessions).toEqual([]);
+});
+
+test('a segment that is gone without having been stored is in no range', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  for (const n of [1, 2, 3, 4, 6]) t.spool.closeSegment(id, testSegment(n));
+  const item = { kind: 'segment', recordingId: id, number: 3 } as const;
+  t.ledger.lease(item, 'test', t.clock.ms + 1000);
+  t.ledger.removeSegment(id, 3, 'test', 'disk_full');
+  const [session] = t.spool.listSessions(0, 10, null).sessions;
+  expect(session?.segments).toEqual([
+    [1, 2],
+    [4, 4],
+    [6, 6],
+  ]);
+});
+
+/** Numbers from 0 to below 1, the same for the same seed. */
+const randomOf = (seed: number) => () => {
+  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+  return seed / 2 ** 32;
+};
+
+test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  'paging while rows change tells the last state of each session, and each state once, seed %i',
+  (seed) => {
+    using t = openTestSpool();
+    const random = randomOf(seed);
+    const ids: string[] = [];
+    const numbers = new Map<string, number>();
+    const change = () => {
+      if (random() < 0.3 || ids.length === 0) ids.push(startTestRecording(t.spool, `cam-${ids.length}`));
+      const id = ids[Math.floor(random() * ids.length)] ?? '';
+      const number = (numbers.get(id) ?? 0) + 1;
+      t.clock.ms += Math.floor(random() * 3) - 1;
+      if (random() < 0.7) {
+        numbers.set(id, number);
+        t.spool.closeSegment(id, testSegment(number));
+      } else t.spool.endRecording(id, 'deleted', t.clock.ms);
+    };
+    for (let n = 0; n < 40; n += 1) change();
+    const told: { id: string; changed: number }[] = [];
+    let since = 0;
+    const pull = () => {
+      const page = t.spool.listSessions(since, 1 + Math.floor(random() * 4), null).sessions;
+      for (const { recordingId: id, changed } of page) told.push({ id, changed });
+      since = page.at(-1)?.changed ?? since;
+      return page.length;
+    };
+    for (let n = 0; n < 60; n += 1) {
+      pull();
+      change();
+    }
+    while (pull() > 0);
+    expect(new Set(told.map(({ changed }) => changed)).size).toBe(told.length);
+    const last = new Map(told.map(({ id, changed }) => [id, changed]));
+    const now = t.spool.listSessions(0, 1000, null).sessions;
+    expect(Object.fromEntries(last)).toEqual(
+      Object.fromEntries(now.map(({ recordingId, changed }) => [recordingId, changed])),
+    );
+  },
+);
+
+test('what is not in the index is refused by name, and stays listed', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  const name = nameOf(t, id);
+  t.spool.closeSegment(id, testSegment(1));
+  const remove = () => t.spool.deleteSessions([name]);
+  expect(remove()).toEqual({ deleted: 0, refused: [{ ...name, fault: 'not_acked' }] });
+  t.spool.listSessions(0, 10, null);
+  expect(t.spool.ackSessions([name, name, { stream: 'cam-1', record: 7 }])).toBe(1);
+  expect(remove()).toEqual({ deleted: 0, refused: [{ ...name, fault: 'not_indexed' }] });
+  storeTestInits(t.ledger, id);
+  t.ledger.markSegmentStored(id, 1);
+  expect(remove().refused).toMatchObject([{ fault: 'not_indexed' }]);
+  const { stamp } = t.ledger.segments(id)[0] ?? { stamp: 0 };
+  t.ledger.tellCursor('index-1', t.ledger.lastStamp(), [{ stamp, reason: 'not ours' }]);
+  expect(remove().refused).toMatchObject([{ fault: 'not_indexed' }]);
+  expect(t.spool.listSessions(0, 10, null).sessions).toHaveLength(1);
+  expect(t.spool.deleteSessions([{ stream: 'other', record: 1 }]).refused).toMatchObject([{ fault: 'unknown' }]);
+});
+
+test('deleted, it is listed no more until it changes, and its media and rows stay', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  const name = nameOf(t, id);
+  t.spool.closeSegment(id, testSegment(1));
+  index(t, id);
+  t.spool.listSessions(0, 10, null);
+  t.spool.ackSessions([name]);
+  expect(t.spool.deleteSessions([name])).toEqual({ deleted: 1, refused: [] });
+  expect(t.spool.listSessions(0, 10, null).sessions).toEqual([]);
+  expect(t.ledger.segments(id)).toMatchObject([{ local: 'present', remote: 'stored' }]);
+  t.spool.closeSegment(id, testSegment(2));
+  expect(t.spool.listSessions(0, 10, null).sessions).toMatchObject([{ isAcked: false, segments: [[1, 2]] }]);
+});
+
+test('an end between the listing and the acknowledgement is not hidden by the deletion', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  const name = nameOf(t, id);
+  t.spool.closeSegment(id, testSegment(1));
+  index(t, id);
+  expect(t.spool.listSessions(0, 10, null).sessions).toMatchObject([{ isEnded: false }]);
+  t.spool.endRecording(id, 'deleted', t.clock.ms);
+  t.ledger.tellCursor('index-1', t.ledger.lastStamp(), []);
+  t.spool.ackSessions([name]);
+  t.spool.deleteSessions([name]);
+  expect(t.spool.listSessions(0, 10, null).sessions).toMatchObject([{ isEnded: true }]);
+});
+
+test('a ledger from before there were sessions gets them when it is opened', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  for (const n of [1, 2]) t.spool.closeSegment(id, testSegment(n));
+  startTestRecording(t.spool, 'cam-2');
+  const before = t.spool.listSessions(0, 10, null);
+  using db = new DatabaseSync(join(t.dir, 'ledger.db'));
+  const triggers = db.prepare(`select name from sqlite_master where type = 'trigger' and name like 'sync_%'`).all();
+  for (const { name } of triggers) db.exec(`drop trigger ${name}`);
+  db.exec('drop table sync_sessions');
+  openLedger(t.dir)[Symbol.dispose]();
+  expect(t.spool.listSessions(0, 10, null)).toEqual(before);
+});
