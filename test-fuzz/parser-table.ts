@@ -13,6 +13,7 @@ import { decodeCascadeName, isStreamName, matchesPattern, pathFault } from '../p
 import { decodeKey, decodeObjectName, recordIdOf } from '../packages/contracts/src/object-keys.ts';
 import { decodeRecordDocument, recordDocument } from '../packages/contracts/src/record-json.ts';
 import { ledgerRow, rowsRequest, rowsResponse } from '../packages/contracts/src/rows.ts';
+import * as sync from '../packages/contracts/src/sync.ts';
 import { lineReader, tapFrameDecoder } from '../packages/contracts/src/tap-frames.ts';
 import * as tap from '../packages/contracts/src/tap-messages.ts';
 import { parseTimelineTime } from '../packages/contracts/src/timeline.ts';
@@ -719,6 +720,7 @@ const messages: Parser[] = [
     read: (bytes) => [decodeTopic('weir/v1', textOf(bytes)), unescapeName(textOf(bytes))],
   },
   schemaRow('rows', ledgerRow, rowsRequest, rowsResponse),
+  schemaRow('sync', sync.sessionsRequest, sync.sessionsQuery, sync.sessionNames, sync.sessionsPage, sync.deleteAnswer),
   {
     name: 'record-document',
     covers: contracts('record-json', 'decodeRecordDocument'),

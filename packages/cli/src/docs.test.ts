@@ -222,7 +222,7 @@ test('docs/spool.md has the boxes and the tables that the spool has', () => {
   const text = read('docs/spool.md');
   const boxes = tableRows(section(text, 'Boxes')).map((row) => codeSpans(row[1] ?? '')[0]);
   expect(boxes.sort()).toEqual([chainBoxType, resumeBoxType, identityBoxType].sort());
-  const schema = read('packages/spool/src/ledger-schema.ts');
+  const schema = ['ledger', 'session'].map((name) => read(`packages/spool/src/${name}-schema.ts`)).join('');
   const tables = [...schema.matchAll(/create table ([a-z_]+)/g)].map((match) => match[1] ?? '');
   const listed = tableRows(section(text, 'Ledger')).map((row) => codeSpans(row[0] ?? '')[0]);
   expect(listed.sort()).toEqual(tables.sort());

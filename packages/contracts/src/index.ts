@@ -7,6 +7,7 @@ export * from './object-keys.ts';
 export * from './proof.ts';
 export * from './record-json.ts';
 export * from './rows.ts';
+export * from './sync.ts';
 export * from './tap-frames.ts';
 export * from './tap-messages.ts';
 export * from './timeline.ts';

@@ -26,6 +26,7 @@ import { nodeEvent, openPresence } from './presence.ts';
 import { addRecordRoutes } from './record-routes.ts';
 import { addStreamRoutes } from './stream-routes.ts';
 import { streamInfoOf, streamSummaryOf } from './stream-summary.ts';
+import { addSyncRoutes } from './sync-routes.ts';
 import { openTap } from './tap.ts';
 import { addUnbuiltRoutes } from './unbuilt-routes.ts';
 import { addWhipRoutes } from './whip-routes.ts';
@@ -117,6 +118,7 @@ const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { a
   addWhipRoutes(app, { access, sessions, iceServers: config.ice_servers });
   addStreamRoutes(app, { access, streams, info: (stream) => streamInfoOf(stream, alias, situation()) });
   addRecordRoutes(app, { access, streams, recordings, recorders, claims, situation });
+  addSyncRoutes(app, { access, recorders, enabled: recordings.enabled });
   addNodeRoute(app, access, status);
   addUnbuiltRoutes(app, access);
 };

@@ -45,12 +45,30 @@ test.each([
   });
 });
 
-test('what is not there yet says so by name, what never was is not found', () => {
+test('what never was is not found', () => {
   withSpool((spool) => {
-    expect(answerLedgerRequest(spool, '/api/recordings/ack', {})).toMatchObject({
-      status: 501,
-      body: { code: 'not_implemented', detail: expect.stringContaining('/api/recordings/ack') },
-    });
     expect(answerLedgerRequest(spool, '/api/other', {})).toMatchObject({ status: 404 });
+  });
+});
+
+test('sessions are listed in the shape of the seed and of live777, acknowledged and refused by name', () => {
+  withSpool((spool) => {
+    const { record = 0, recording_id = '' } = spool.recordingOf('cam-2') ?? {};
+    spool.noteGap(recording_id, { from_ms: 1_762_842_203_000, to_ms: 1_762_842_204_000, cause: 'no_publisher' });
+    const ask = (path: string, body: unknown) => answerLedgerRequest(spool, `/api/recordings${path}`, body, () => 0);
+    const page = ask('', {}).body as { sessions: { ts: number }[]; horizon: number };
+    expect(page).toMatchObject({
+      is_full: false,
+      sessions: [
+        { stream: 'cam-2', record: String(record), mpd_path: `cam-2/${record}/manifest.mpd`, status: 'Active' },
+      ],
+    });
+    expect(page.horizon).toBe(spool.lastStamp());
+    const names = { records: [{ stream: 'cam-2', record: String(record) }] };
+    expect(ask('/ack', names)).toEqual({ status: 200, body: { acked: 1 } });
+    const refused = [{ ...names.records[0], code: 'not_indexed' }];
+    expect(ask('/delete', names)).toEqual({ status: 200, body: { deleted: 0, refused } });
+    expect(ask('', {}).body).toMatchObject({ sessions: [{ status: 'Acked' }] });
+    expect(ask('/ack', { records: [{ stream: 'cam-2' }] })).toMatchObject({ status: 400 });
   });
 });

@@ -1,12 +1,16 @@
-import { type RowsResponse, rowsRequest } from '@weir/contracts';
+import { type RowsRequest, type RowsResponse, rowsRequest, sessionNames, sessionsRequest } from '@weir/contracts';
 import type { Spool } from '@weir/spool';
+import { ackSessions, deleteSessions, sessionsPageOf } from './session-requests.ts';
 
 /** An answer to a request that came over the control connection. */
 export type LedgerAnswer = { status: number; body: unknown };
 
-const ROWS = '/api/recordings/rows';
-// The seed's sync API comes later; said by name so that nobody takes it for missing data.
-const LATER = ['/api/recordings', '/api/recordings/ack', '/api/recordings/delete'];
+/** What is asked of the spool. */
+export type AskedSpool = Pick<
+  Spool,
+  'spoolId' | 'rowsAfter' | 'lastStamp' | 'tellCursor' | 'listSessions' | 'ackSessions' | 'deleteSessions'
+>;
+
 // A page must fit a tap frame; a row is at most about 2 kB.
 const MAX_PAGE_BYTES = 1_500_000;
 
@@ -24,23 +28,48 @@ const withinFrame = (rows: RowsResponse['rows']): RowsResponse['rows'] => {
   return tooLong < 0 ? rows : rows.slice(0, Math.max(1, tooLong));
 };
 
-/** Answers a request that the node forwards; the cursor in it is taken as told (POST /api/recordings/rows). */
-export const answerLedgerRequest = (
-  spool: Pick<Spool, 'spoolId' | 'rowsAfter' | 'lastStamp' | 'tellCursor'>,
-  path: string,
-  body: unknown,
-): LedgerAnswer => {
-  if (LATER.includes(path)) return refusal(501, 'not_implemented', `the sync API ${path} is not there yet`);
-  if (path !== ROWS) return refusal(404, 'not_found', `nothing at ${path}`);
-  const parsed = rowsRequest.safeParse(body);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    return refusal(400, 'invalid_body', `${issue?.path.join('.') ?? 'body'}: ${issue?.message ?? 'not valid'}`);
-  }
-  const { index, spool: asked, since, limit, refused } = parsed.data;
+const answerRows = (spool: AskedSpool, { index, spool: asked, since, limit, refused }: RowsRequest): LedgerAnswer => {
   if (asked !== spool.spoolId) return refusal(404, 'not_found', `spool ${asked} is not this one, ${spool.spoolId}`);
   // A ledger that was restored from a backup: what the index holds beyond it is not what these rows say.
   if (since <= spool.lastStamp()) spool.tellCursor(index, since, refused);
   const answer: RowsResponse = { rows: withinFrame(spool.rowsAfter(since, limit)), last: spool.lastStamp() };
   return { status: 200, body: answer };
+};
+
+/** A schema of the wire, as far as it is needed. */
+type Schema<T> = {
+  safeParse(
+    body: unknown,
+  ):
+    | { success: true; data: T }
+    | { success: false; error: { issues: readonly { path: readonly PropertyKey[]; message: string }[] } };
+};
+
+const read = <T>(schema: Schema<T>, body: unknown, answer: (value: T) => LedgerAnswer): LedgerAnswer => {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return answer(parsed.data);
+  const [issue] = parsed.error.issues;
+  return refusal(400, 'invalid_body', `${issue?.path.join('.') ?? 'body'}: ${issue?.message ?? 'not valid'}`);
+};
+
+/** Answers a request that the node forwards; the cursor in one for rows is taken as told. */
+export const answerLedgerRequest = (
+  spool: AskedSpool,
+  path: string,
+  body: unknown,
+  now: () => number = Date.now,
+): LedgerAnswer => {
+  const ok = (answer: unknown): LedgerAnswer => ({ status: 200, body: answer });
+  switch (path) {
+    case '/api/recordings/rows':
+      return read(rowsRequest, body, (request) => answerRows(spool, request));
+    case '/api/recordings':
+      return read(sessionsRequest, body, (request) => ok(sessionsPageOf(spool, request, now)));
+    case '/api/recordings/ack':
+      return read(sessionNames, body, (names) => ok(ackSessions(spool, names)));
+    case '/api/recordings/delete':
+      return read(sessionNames, body, (names) => ok(deleteSessions(spool, names)));
+    default:
+      return refusal(404, 'not_found', `nothing at ${path}`);
+  }
 };
