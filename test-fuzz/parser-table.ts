@@ -720,7 +720,7 @@ const messages: Parser[] = [
     read: (bytes) => [decodeTopic('weir/v1', textOf(bytes)), unescapeName(textOf(bytes))],
   },
   schemaRow('rows', ledgerRow, rowsRequest, rowsResponse),
-  schemaRow('sync', sync.sessionsRequest, sync.sessionsQuery, sync.sessionNames, sync.sessionsPage, sync.deleteAnswer),
+  schemaRow('sync', sync.sessionsRequest, sync.sessionNames, sync.sessionsPage, sync.deleteAnswer),
   {
     name: 'record-document',
     covers: contracts('record-json', 'decodeRecordDocument'),

@@ -44,7 +44,7 @@ export const syncSession = z.object({
   end_ts: z.int().nullable(),
   duration_ms: z.int(),
   bytes: z.int(),
-  segments: z.array(z.tuple([z.int(), z.int()])),
+  segments: z.array(z.array(z.int()).length(2)),
   ts: z.int(),
 });
 
