@@ -82,7 +82,9 @@ export const daySql = (day: LoadedDay, isPostgres: boolean): string => {
   const stored = segmentsOfDay - (isOpen ? waiting : 0);
   const hours = Array.from({ length: isOpen ? 23 : 24 }, (_, hour) => {
     const packed = packedOf(fromMs, hour);
-    return `('${recordingId}', ${fromMs / 3_600_000 + hour}, ${isPostgres ? `'\\x${packed}'` : `x'${packed}'`})`;
+    const blob = isPostgres ? `'\\x${packed}'` : `x'${packed}'`;
+    const from = fromMs + hour * 3_600_000;
+    return `('${recordingId}', ${from / 3_600_000}, ${blob}, '{"stored":[[${from},${from + 3_600_000}]],"refused":[]}')`;
   });
   return [
     `INSERT INTO recording_sessions (recording_id, spool_id, stamp, node_id, node_alias, stream, record, record_dir,
@@ -91,7 +93,7 @@ export const daySql = (day: LoadedDay, isPostgres: boolean): string => {
        '${dir}/manifest.mpd', '${isOpen ? 'recording' : 'ended'}', ${fromMs}, ${end}, true, '["avc1.42e01f","opus"]',
        ${fromMs + stored * segmentMs}, ${stored * segmentMs}, ${stored * 1_032_000}, ${stored});`,
     segmentsSql(day, isPostgres),
-    `INSERT INTO timeline_hours (recording_id, hour, packed) VALUES ${hours.join(', ')};`,
+    `INSERT INTO timeline_hours (recording_id, hour, packed, stretches) VALUES ${hours.join(', ')};`,
     gapsSql(day),
     `INSERT INTO recording_days (recording_id, year, month, day, stream, duration_ms, bytes, segments)
      VALUES ('${recordingId}', ${ymd}, '${stream}', ${stored * segmentMs}, ${stored * 1_032_000}, ${stored});`,

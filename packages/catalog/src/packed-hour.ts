@@ -82,6 +82,8 @@ const numbersOf = (bytes: Uint8Array): Numbers & { isAtEnd: () => boolean } => {
   const byte = (): number => bytes[at++] ?? Number.NaN;
   const take = (about: number): number => {
     const first = byte();
+    // Most numbers are the expected one, or near it.
+    if (first < 2) return about;
     let magnitude = (first & 127) >> 1;
     let more = first >= 128;
     for (let unit = 64; more; unit *= 128) {
@@ -114,24 +116,31 @@ export const decodePackedHour = (bytes: Uint8Array): PackedSegment[] | null => {
   if (!(count * 9 <= bytes.length)) return null;
   const segments: PackedSegment[] = [];
   let before = noSegment;
-  const tracksBefore = new Map<string, typeof noTrack>();
+  let video = noTrack;
+  let audio = noTrack;
+  const takeOne = (isAudio: boolean): Track => {
+    const track = takeTrack(numbers, isAudio ? 'audio' : 'video', isAudio ? audio : video);
+    if (isAudio) audio = track;
+    else video = track;
+    return track;
+  };
   while (segments.length < count) {
     const flags = numbers.byte();
     if (!(flags <= allFlags)) return null;
-    const head = {
+    const segment: PackedSegment = {
       number: numbers.take(endOf(before.number, 1)),
       period: numbers.take(before.period),
       start_ms: numbers.take(endOf(before.start_ms, before.duration_ms)),
       duration_ms: numbers.take(before.duration_ms),
+      key_frame: (flags & flag.keyFrame) !== 0,
+      stored: (flags & flag.stored) !== 0,
+      tracks: [],
     };
-    const kinds: Track['track'][] = (flags & flag.audioFirst) !== 0 ? ['audio', 'video'] : ['video', 'audio'];
-    const tracks = kinds.slice(0, (flags & flag.two) !== 0 ? 2 : 1).map((kind) => {
-      const track = takeTrack(numbers, kind, tracksBefore.get(kind) ?? noTrack);
-      tracksBefore.set(kind, track);
-      return track;
-    });
-    segments.push({ ...head, key_frame: (flags & flag.keyFrame) !== 0, stored: (flags & flag.stored) !== 0, tracks });
-    before = head;
+    const isAudioFirst = (flags & flag.audioFirst) !== 0;
+    segment.tracks.push(takeOne(isAudioFirst));
+    if ((flags & flag.two) !== 0) segment.tracks.push(takeOne(!isAudioFirst));
+    segments.push(segment);
+    before = segment;
   }
   return numbers.isAtEnd() ? segments : null;
 };

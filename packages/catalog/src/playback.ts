@@ -2,10 +2,10 @@ import type { PlaybackDay, PlaybackStreamDay } from '@weir/contracts';
 import { and, asc, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { boundsOfDay, type Day } from './day-totals.ts';
+import { readStoredSegments } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
 import type { PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
-import { readSegments } from './timeline-hours.ts';
 
 /** An init file of a recording as the index has it. */
 export type IndexedInit = Tables['inits']['$inferSelect'];
@@ -132,7 +132,7 @@ export const recordingsOfDay =
       const recordings = found.map(({ session }) => session).filter(isShown);
       const ids = recordings.map((recording) => recording.recording_id);
       if (ids.length === 0) return [];
-      const segments = await readSegments(queries, database.tables, ids, fromMs, toMs);
+      const segments = await readStoredSegments(queries, database.tables, ids, fromMs, toMs);
       // After the segments: an init file is stored before them, so none is missing for what was just committed.
       const initRows = await queries
         .select()
@@ -156,7 +156,7 @@ export const recordingsOfDay =
       return recordings.map((recording) => ({
         recording,
         inits: of(initRows, recording.recording_id),
-        segments: (segments.get(recording.recording_id) ?? []).filter(({ stored }) => stored),
+        segments: segments.get(recording.recording_id) ?? [],
         gaps: of(gapRows, recording.recording_id),
       }));
     });

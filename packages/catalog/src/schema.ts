@@ -66,6 +66,9 @@ const fileState = (kit: typeof postgresKit) => ({
   refused_reason: kit.maybeText('refused_reason'),
 });
 
+/** Joined stretches of wall milliseconds, each from and to, by what became of their segments. */
+export type Stretches = { stored: [number, number][]; refused: [number, number][] };
+
 /** A recording's state in the index; see the table's comment. */
 export type SessionStatus = 'awaited' | 'refused' | 'recording' | 'ended';
 
@@ -151,6 +154,7 @@ const ledgerTables = (kit: typeof postgresKit) => ({
     recording_id: kit.text('recording_id'),
     hour: kit.big('hour'),
     packed: kit.bytes('packed'),
+    stretches: kit.json('stretches').$type<Stretches>(),
   }),
   gaps: kit.table('gaps', {
     recording_id: kit.text('recording_id'),

@@ -5,12 +5,13 @@
  * changes a segment of a packed hour packs it anew. Neither a segment's eviction at the site nor its stamp is in it.
  */
 import type { LedgerRow, SegmentRow } from '@weir/contracts';
-import { and, asc, eq, gte, inArray, lt, max, sql } from 'drizzle-orm';
+import { and, asc, eq, gte, lt, max, sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 import { type CountedSegment, type KnownRows, rowKey, type Session } from './known-rows.ts';
-import { decodePackedHour, encodePackedHour, type PackedSegment } from './packed-hour.ts';
+import { encodePackedHour, type PackedSegment } from './packed-hour.ts';
 import type { Verdict } from './row-judgement.ts';
-import type { Tables } from './schema.ts';
+import type { Stretches, Tables } from './schema.ts';
+import { joinStretches, seamMs } from './timeline-spans.ts';
 
 /** Milliseconds of an hour. */
 export const hourMs = 3_600_000;
@@ -123,6 +124,18 @@ const isPending = async (tx: Queries, t: Tables, recordingId: string, hour: numb
   return pending.length > 0;
 };
 
+/** What time the segments of an hour take. */
+export const stretchesOf = (segments: readonly PackedSegment[]): Stretches => {
+  const joined = (isStored: boolean) =>
+    joinStretches(
+      segments
+        .filter(({ stored }) => stored === isStored)
+        .map(({ start_ms, duration_ms }) => ({ from: start_ms, to: start_ms + duration_ms })),
+      seamMs,
+    ).map(({ from, to }): [number, number] => [from, to]);
+  return { stored: joined(true), refused: joined(false) };
+};
+
 const unpackHour = async (tx: Queries, { hours: h }: Tables, recordingId: string, hour: number): Promise<void> => {
   await tx.delete(h).where(and(eq(h.recording_id, recordingId), eq(h.hour, hour)));
 };
@@ -142,11 +155,13 @@ const packHour = async (tx: Queries, t: Tables, recordingId: string, hour: numbe
     await unpackHour(tx, t, recordingId, hour);
     return;
   }
-  const packed = encodePackedHour(rows.map(packedOf));
+  const segments = rows.map(packedOf);
+  const packed = encodePackedHour(segments);
+  const stretches = stretchesOf(segments);
   await tx
     .insert(h)
-    .values({ recording_id: recordingId, hour, packed })
-    .onConflictDoUpdate({ target: [h.recording_id, h.hour], set: { packed } });
+    .values({ recording_id: recordingId, hour, packed, stretches })
+    .onConflictDoUpdate({ target: [h.recording_id, h.hour], set: { packed, stretches } });
 };
 
 /** Where the recording stood, and stands, as hours: what lies below `now` it is past. */
@@ -208,98 +223,4 @@ export const packHours = async (
     if (verdict.arrived.has(recordingId)) for (const hour of await allHours(tx, t, recordingId)) hours.add(hour);
     await packHoursOf(tx, t, known.sessions.get(recordingId), session, hours);
   }
-};
-
-/** The hours from `fromMs` to `toMs` of recordings that are packed, by recording and hour. */
-export const readPackedHours = async (
-  queries: Queries,
-  { hours: h }: Tables,
-  ids: readonly string[],
-  fromMs: number,
-  toMs: number,
-): Promise<Map<string, Map<number, PackedSegment[]>>> => {
-  const found = new Map<string, Map<number, PackedSegment[]>>();
-  if (ids.length === 0) return found;
-  const rows = await queries
-    .select()
-    .from(h)
-    .where(and(inArray(h.recording_id, [...ids]), gte(h.hour, hourOf(fromMs)), lt(h.hour, Math.ceil(toMs / hourMs))))
-    .orderBy(asc(h.recording_id), asc(h.hour));
-  for (const { recording_id, hour, packed } of rows) {
-    // One that cannot be read, such as of a newer version, is as one that is not there.
-    const segments = decodePackedHour(packed);
-    if (segments === null) continue;
-    const hours = found.get(recording_id) ?? new Map<number, PackedSegment[]>();
-    found.set(recording_id, hours.set(hour, segments));
-  }
-  return found;
-};
-
-/** The stretches of `fromMs` to `toMs` that no packed hour covers, at whole hours inside. */
-export const unpackedRanges = (
-  packed: ReadonlyMap<number, unknown> | undefined,
-  fromMs: number,
-  toMs: number,
-): { fromMs: number; toMs: number }[] => {
-  const ranges: { fromMs: number; toMs: number }[] = [];
-  for (let hour = hourOf(fromMs); hour * hourMs < toMs; hour += 1) {
-    if (packed?.has(hour)) continue;
-    const last = ranges.at(-1);
-    const end = Math.min(toMs, (hour + 1) * hourMs);
-    if (last !== undefined && last.toMs === hour * hourMs) last.toMs = end;
-    else ranges.push({ fromMs: Math.max(fromMs, hour * hourMs), toMs: end });
-  }
-  return ranges;
-};
-
-/** A segment as hours have it; `pending` at the site, or `gone` from there, when the bucket has neither taken nor refused it. */
-export type TimedSegment = PackedSegment & { waits?: 'pending' | 'gone' };
-
-const readRows = async (
-  queries: Queries,
-  t: Tables,
-  ids: readonly string[],
-  { fromMs, toMs }: { fromMs: number; toMs: number },
-): Promise<(TimedSegment & { recording_id: string })[]> => {
-  const { segments: s } = t;
-  const rows = await queries
-    .select(packedColumns(t))
-    .from(s)
-    .where(and(inArray(s.recording_id, [...ids]), gte(s.start_ms, fromMs), lt(s.start_ms, toMs)))
-    .orderBy(asc(s.recording_id), asc(s.number));
-  return rows.map((row) => ({
-    ...packedOf(row),
-    recording_id: row.recording_id,
-    ...(row.remote === 'none' ? { waits: row.local === 'gone' ? ('gone' as const) : ('pending' as const) } : {}),
-  }));
-};
-
-/** The segments of recordings that start from `fromMs` on and before `toMs`, by recording in their order. */
-export const readSegments = async (
-  queries: Queries,
-  t: Tables,
-  ids: readonly string[],
-  fromMs: number,
-  toMs: number,
-): Promise<Map<string, TimedSegment[]>> => {
-  const packed = await readPackedHours(queries, t, ids, fromMs, toMs);
-  const segments = new Map<string, TimedSegment[]>();
-  // Recordings that lack the same stretches, such as all the unfinished hour, are asked for together.
-  const asked = new Map<string, { range: { fromMs: number; toMs: number }; ids: string[] }>();
-  for (const id of ids) {
-    const inside = [...(packed.get(id)?.values() ?? [])].flat();
-    segments.set(
-      id,
-      inside.filter(({ start_ms }) => start_ms >= fromMs && start_ms < toMs),
-    );
-    for (const range of unpackedRanges(packed.get(id), fromMs, toMs)) {
-      const key = `${range.fromMs} ${range.toMs}`;
-      asked.set(key, { range, ids: [...(asked.get(key)?.ids ?? []), id] });
-    }
-  }
-  for (const { range, ids: of } of asked.values())
-    for (const { recording_id, ...segment } of await readRows(queries, t, of, range))
-      segments.get(recording_id)?.push(segment);
-  for (const list of segments.values()) list.sort((a, b) => a.number - b.number);
-  return segments;
 };

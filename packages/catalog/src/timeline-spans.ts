@@ -1,9 +1,10 @@
 /** Stretches of time, each from its first millisecond to before its last: what a timeline is computed with. */
 
-/** A stretch, with what is known of it. */
-export type Stretch<T = unknown> = { from: number; to: number } & T;
+/** A stretch. */
+export type Bare = { from: number; to: number };
 
-type Bare = { from: number; to: number };
+/** Rounding to milliseconds and tracks of unequal length leave seams between segments that are no holes. */
+export const seamMs = 250;
 
 /** Sorts, and joins what touches or is apart by at most `toleranceMs`. */
 export const joinStretches = (stretches: readonly Bare[], toleranceMs = 0): Bare[] => {

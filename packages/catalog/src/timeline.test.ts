@@ -8,9 +8,10 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { openCatalog } from './catalog.ts';
 import type { Database } from './database.ts';
 import { decodeDatabaseUrl } from './database-url.ts';
+import { readPackedHours } from './hour-reading.ts';
 import { openPostgres } from './postgresql.ts';
 import { openSqlite } from './sqlite.ts';
-import { packedColumns, packedOf, readPackedHours } from './timeline-hours.ts';
+import { packedColumns, packedOf } from './timeline-hours.ts';
 
 const spool = 'aaaaaaaa-0000-4000-8000-000000000001';
 const id = 'cccccccc-0000-4000-8000-000000000001';

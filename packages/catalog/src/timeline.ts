@@ -5,11 +5,11 @@
 import { MAX_TIMELINE_SPANS, type TimelineAnswer, type TimelineSpan } from '@weir/contracts';
 import { and, asc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import type { Database, Queries } from './database.ts';
+import { readStretches, type TimedStretch } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
 import type { IndexedGap } from './playback.ts';
 import type { Tables } from './schema.ts';
-import { readSegments, type TimedSegment } from './timeline-hours.ts';
-import { holesBetween, joinStretches, subtractStretches } from './timeline-spans.ts';
+import { type Bare, holesBetween, joinStretches, seamMs, subtractStretches } from './timeline-spans.ts';
 
 /** The most recordings of one answer. */
 const maxRecordings = 2_000;
@@ -17,18 +17,13 @@ const maxRecordings = 2_000;
 const maxPositions = 64;
 /** How long before `from` a segment may begin that reaches into it. */
 const longestSegmentMs = 60_000;
-/** Rounding to milliseconds and tracks of unequal length leave seams between segments that are no holes. */
-const seamMs = 250;
 
-type Bare = { from: number; to: number };
 type Pending = Extract<TimelineSpan, { kind: 'pending' }>;
 type Missing = Extract<TimelineSpan, { kind: 'missing' }>;
 type Parts = { present: Bare[]; pending: (Bare & { session: Session })[]; missing: Missing[] };
 
-const stretchOf = ({ start_ms, duration_ms }: TimedSegment): Bare => ({ from: start_ms, to: start_ms + duration_ms });
-
 /** What one recording has of the time. */
-const partsOf = (session: Session, segments: readonly TimedSegment[], gaps: readonly IndexedGap[]): Parts => {
+const partsOf = (session: Session, stretches: readonly TimedStretch[], gaps: readonly IndexedGap[]): Parts => {
   const { recording_id } = session;
   const known: Missing[] = gaps.map(({ from_ms, to_ms, cause }) => ({
     kind: 'missing',
@@ -45,16 +40,16 @@ const partsOf = (session: Session, segments: readonly TimedSegment[], gaps: read
   });
   const noMedia = joinStretches(known);
   const without = <T extends Bare>(stretches: readonly T[]) => subtractStretches(stretches, noMedia);
-  const joined = (which: (segment: TimedSegment) => boolean) =>
-    joinStretches(segments.filter(which).map(stretchOf), seamMs);
+  const joined = (...states: TimedStretch['state'][]) =>
+    joinStretches(states.length === 0 ? stretches : stretches.filter(({ state }) => states.includes(state)), seamMs);
   return {
-    present: without(joined(({ stored }) => stored)),
-    pending: without(joined(({ waits }) => waits === 'pending')).map((stretch) => ({ ...stretch, session })),
+    present: without(joined('stored')),
+    pending: without(joined('pending')).map((stretch) => ({ ...stretch, session })),
     missing: [
       ...known,
-      ...without(joined(({ waits }) => waits === 'gone')).map(lost('evicted')),
-      ...without(joined(({ stored, waits }) => !stored && waits === undefined)).map(lost('refused')),
-      ...without(holesBetween(joined(() => true))).map(lost('unexplained')),
+      ...without(joined('gone')).map(lost('evicted')),
+      ...without(joined('refused')).map(lost('refused')),
+      ...without(holesBetween(joined())).map(lost('unexplained')),
     ],
   };
 };
@@ -147,11 +142,11 @@ export const timelineOf =
       const more = found.length > maxRecordings ? (found.pop()?.start_ms ?? range.to) : range.to;
       const to = more > range.from ? more : range.to;
       const ids = found.map(({ recording_id }) => recording_id);
-      const segments = await readSegments(queries, t, ids, range.from - longestSegmentMs, to);
+      const stretches = await readStretches(queries, t, ids, range.from - longestSegmentMs, to);
       const gaps = Map.groupBy(await gapsIn(queries, t, ids, range), ({ recording_id }) => recording_id);
       const parts = found.map((session) => {
         const { recording_id: id } = session;
-        return partsOf(session, segments.get(id) ?? [], gaps.get(id) ?? []);
+        return partsOf(session, stretches.get(id) ?? [], gaps.get(id) ?? []);
       });
       const nowMs = now();
       const spans = spansOf(parts, { from: range.from, to }, nowMs);

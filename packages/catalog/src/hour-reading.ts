@@ -1,0 +1,149 @@
+/** Reads hours of recordings: packed where they are, from `segments` where not. */
+import { and, asc, eq, gte, inArray, lt } from 'drizzle-orm';
+import type { Queries } from './database.ts';
+import { decodePackedHour, type PackedSegment } from './packed-hour.ts';
+import type { Tables } from './schema.ts';
+import { hourMs, hourOf, packedColumns, packedOf } from './timeline-hours.ts';
+import type { Bare } from './timeline-spans.ts';
+
+/** The hours from `fromMs` to `toMs` of recordings that are packed, by recording and hour. */
+export const readPackedHours = async (
+  queries: Queries,
+  { hours: h }: Tables,
+  ids: readonly string[],
+  fromMs: number,
+  toMs: number,
+): Promise<Map<string, Map<number, PackedSegment[]>>> => {
+  const found = new Map<string, Map<number, PackedSegment[]>>();
+  if (ids.length === 0) return found;
+  const rows = await queries
+    .select({ recording_id: h.recording_id, hour: h.hour, packed: h.packed })
+    .from(h)
+    .where(and(inArray(h.recording_id, [...ids]), gte(h.hour, hourOf(fromMs)), lt(h.hour, Math.ceil(toMs / hourMs))))
+    .orderBy(asc(h.recording_id), asc(h.hour));
+  for (const { recording_id, hour, packed } of rows) {
+    // One that cannot be read, such as of a newer version, is as one that is not there.
+    const segments = decodePackedHour(packed);
+    if (segments === null) continue;
+    const hours = found.get(recording_id) ?? new Map<number, PackedSegment[]>();
+    found.set(recording_id, hours.set(hour, segments));
+  }
+  return found;
+};
+
+/** The stretches of `fromMs` to `toMs` that no packed hour covers, at whole hours inside. */
+export const unpackedRanges = (
+  packed: ReadonlyMap<number, unknown> | undefined,
+  fromMs: number,
+  toMs: number,
+): Bare[] => {
+  const ranges: Bare[] = [];
+  for (let hour = hourOf(fromMs); hour * hourMs < toMs; hour += 1) {
+    if (packed?.has(hour)) continue;
+    const last = ranges.at(-1);
+    const end = Math.min(toMs, (hour + 1) * hourMs);
+    if (last !== undefined && last.to === hour * hourMs) last.to = end;
+    else ranges.push({ from: Math.max(fromMs, hour * hourMs), to: end });
+  }
+  return ranges;
+};
+
+const readRows = async (
+  queries: Queries,
+  t: Tables,
+  ids: readonly string[],
+  { from, to }: Bare,
+): Promise<(PackedSegment & { recording_id: string })[]> => {
+  const { segments: s } = t;
+  const rows = await queries
+    .select(packedColumns(t))
+    .from(s)
+    .where(and(inArray(s.recording_id, [...ids]), eq(s.remote, 'stored'), gte(s.start_ms, from), lt(s.start_ms, to)))
+    .orderBy(asc(s.recording_id), asc(s.number));
+  return rows.map((row) => ({ ...packedOf(row), recording_id: row.recording_id }));
+};
+
+/** The stretches that are not packed, each with the recordings for which it is so: most lack the same, the open hour. */
+const rangesToRead = (
+  packed: ReadonlyMap<string, ReadonlyMap<number, unknown>>,
+  ids: readonly string[],
+  fromMs: number,
+  toMs: number,
+): { range: Bare; ids: string[] }[] => {
+  const asked = new Map<string, { range: Bare; ids: string[] }>();
+  for (const id of ids)
+    for (const range of unpackedRanges(packed.get(id), fromMs, toMs)) {
+      const key = `${range.from} ${range.to}`;
+      const of = asked.get(key);
+      if (of === undefined) asked.set(key, { range, ids: [id] });
+      else of.ids.push(id);
+    }
+  return [...asked.values()];
+};
+
+/** The stored segments of recordings that start from `fromMs` on and before `toMs`, by recording in their order. */
+export const readStoredSegments = async (
+  queries: Queries,
+  t: Tables,
+  ids: readonly string[],
+  fromMs: number,
+  toMs: number,
+): Promise<Map<string, PackedSegment[]>> => {
+  const packed = await readPackedHours(queries, t, ids, fromMs, toMs);
+  const segments = new Map<string, PackedSegment[]>(ids.map((id) => [id, []]));
+  for (const [id, hours] of packed)
+    for (const list of hours.values())
+      for (const segment of list)
+        if (segment.stored && segment.start_ms >= fromMs && segment.start_ms < toMs) segments.get(id)?.push(segment);
+  for (const { range, ids: of } of rangesToRead(packed, ids, fromMs, toMs))
+    for (const { recording_id, ...segment } of await readRows(queries, t, of, range))
+      segments.get(recording_id)?.push(segment);
+  for (const list of segments.values()) list.sort((a, b) => a.number - b.number);
+  return segments;
+};
+
+/** A stretch of a recording's segments: `pending` at the site, or `gone` from there, when the bucket took none nor refused it. */
+export type TimedStretch = Bare & { state: 'stored' | 'refused' | 'pending' | 'gone' };
+
+const stateOf = ({ remote, local }: { remote: string; local: string }): TimedStretch['state'] =>
+  remote === 'stored' || remote === 'refused' ? remote : local === 'gone' ? 'gone' : 'pending';
+
+/** What time segments take that start in the hours from `fromMs` to `toMs`, by recording. */
+export const readStretches = async (
+  queries: Queries,
+  t: Tables,
+  ids: readonly string[],
+  fromMs: number,
+  toMs: number,
+): Promise<Map<string, TimedStretch[]>> => {
+  const { hours: h, segments: s } = t;
+  const found = new Map<string, TimedStretch[]>(ids.map((id) => [id, []]));
+  if (ids.length === 0) return found;
+  const packed = new Map<string, Map<number, true>>();
+  const rows = await queries
+    .select({ recording_id: h.recording_id, hour: h.hour, stretches: h.stretches })
+    .from(h)
+    .where(and(inArray(h.recording_id, [...ids]), gte(h.hour, hourOf(fromMs)), lt(h.hour, Math.ceil(toMs / hourMs))));
+  for (const { recording_id, hour, stretches } of rows) {
+    packed.set(recording_id, (packed.get(recording_id) ?? new Map<number, true>()).set(hour, true));
+    for (const state of ['stored', 'refused'] as const)
+      for (const [from, to] of stretches[state]) found.get(recording_id)?.push({ from, to, state });
+  }
+  for (const { range, ids: of } of rangesToRead(packed, ids, fromMs, toMs)) {
+    const open = await queries
+      .select({
+        recording_id: s.recording_id,
+        start_ms: s.start_ms,
+        duration_ms: s.duration_ms,
+        remote: s.remote,
+        local: s.local,
+      })
+      .from(s)
+      .where(and(inArray(s.recording_id, of), gte(s.start_ms, range.from), lt(s.start_ms, range.to)));
+    for (const row of open)
+      found
+        .get(row.recording_id)
+        ?.push({ from: row.start_ms, to: row.start_ms + row.duration_ms, state: stateOf(row) });
+  }
+  return found;
+};
