@@ -180,6 +180,14 @@ export const weirConfig = z.strictObject({
         .describe(
           'what may be deleted near a full disk, oldest first: what the index has; then what the bucket has; then what nobody has',
         ),
+      local_retention_seconds: seconds(604_800).describe(
+        'how long media that the index has stay in the spool; 0: no longer than that takes',
+      ),
+      local_retention_bytes: z
+        .int()
+        .min(0)
+        .optional()
+        .describe('most bytes of media in the spool, as far as the index has them; default: no bound'),
       storage: storage.prefault({}),
       upload: upload.prefault({}),
     })

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { type EvictionScope, evictionOrder } from './eviction.ts';
+import { openLedger } from './spool.ts';
 import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
 
 const fileOf = (dir: string, id: number, track: 'v' | 'a' = 'v') =>
@@ -117,4 +118,34 @@ test('files that a crash left behind the row of an evicted segment are removed a
   t.spool.finishEviction();
   expect([existsSync(fileOf(t.dir, 2)), existsSync(fileOf(t.dir, 3))]).toEqual([false, true]);
   expect(t.ledger.lease({ ...item, number: 3 }, 'uploader', t.clock.ms + 1)).toBe(true);
+});
+
+test('retention takes only what the index has and what has ended long enough, oldest first, without a gap', () => {
+  using t = filledSpool();
+  const expire = (endedMs: number) => t.spool.expireOldest(endedMs)?.number ?? null;
+  const far = Number.MAX_SAFE_INTEGER;
+  const endOf5 = 1_762_842_203_000 + 5 * 4000;
+  expect([expire(endOf5 - 1), expire(endOf5), expire(far)]).toEqual([null, 5, null]);
+  // Stored is not indexed; neither is what the index has refused.
+  const { stamp } = t.ledger.segments(t.id)[1] ?? { stamp: 0 };
+  t.ledger.tellCursor('index-1', t.ledger.lastStamp(), [{ stamp, reason: 'not ours' }]);
+  expect([expire(far), expire(far)]).toEqual([3, null]);
+  expect([1, 2, 3, 4, 5].map((n) => existsSync(fileOf(t.dir, n)))).toEqual([true, true, false, true, false]);
+  expect(t.ledger.gaps(t.id)).toEqual([]);
+  // An index that went back has less.
+  t.ledger.tellCursor('index-1', 0, []);
+  expect(expire(far)).toBeNull();
+});
+
+test('the bytes on the disk are known, also in a ledger from before they were', () => {
+  using t = filledSpool();
+  expect(t.spool.presentBytes()).toBe(30_000);
+  t.spool.expireOldest(Number.MAX_SAFE_INTEGER);
+  t.spool.evictOldest('unsent');
+  expect(t.spool.presentBytes()).toBe(18_000);
+  using db = new DatabaseSync(join(t.dir, 'ledger.db'));
+  for (const name of ['segment_tracks_insert', 'segments_update']) db.exec(`drop trigger spool_size_${name}`);
+  db.exec('drop table spool_size');
+  openLedger(t.dir)[Symbol.dispose]();
+  expect(t.spool.presentBytes()).toBe(18_000);
 });

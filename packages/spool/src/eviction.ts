@@ -1,8 +1,8 @@
 /**
- * The full-disk policy (design: full disk): which segment goes next, and that it goes wholly.
+ * Which segment goes next, and that it goes wholly: by the full-disk policy (design: full disk), and by retention.
  *
  * What the index holds goes first, then what the bucket holds, then what nobody else has, each oldest first and as far
- * as is allowed. A segment is let go under its lease; a crash between its row and its files leaves the lease, by which
+ * as is allowed. Retention takes what the index holds and nothing else. A segment is let go under its lease; a crash between its row and its files leaves the lease, by which
  * the next start finds the files.
  */
 import { rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { encodeKey, type GapCause, type TrackKind } from '@weir/contracts';
 import { INDEXED } from './index-cursor.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows } from './ledger-rows.ts';
-import type { SegmentRemover } from './segment-gap.ts';
+import type { DeletionReason, SegmentRemover } from './segment-gap.ts';
 import type { UploadLedger } from './upload-ledger.ts';
 
 /** What may go: what the index holds; what the bucket holds; what would be lost. Each allows those before it too. */
@@ -33,6 +33,10 @@ export type Evicted = {
 export type Evictor = {
   /** Evicts the oldest segment of exactly this kind; null when there is none. */
   evictOldest(kind: EvictionScope): Evicted | null;
+  /** Lets the oldest segment that the index holds go by retention, if it ended at `endedMs` or before; else null. */
+  expireOldest(endedMs: number): Evicted | null;
+  /** Bytes of the segments on the disk, without the open ones. */
+  presentBytes(): number;
   /** Removes the files of a segment that a crash left between its row and its files. */
   finishEviction(): void;
 };
@@ -97,6 +101,7 @@ export const evictor = (
   const unfinished = db.prepare(`select s.seq, s.recording_id, s.number, r.dir from leases l
     join segments s on l.item = 'segment:' || s.recording_id || ':' || s.number
     join recordings r using (recording_id) where l.holder = ? and s.local = 'gone'`);
+  const size = db.prepare('select present_bytes from spool_size');
   const forget = db.prepare('delete from leases where holder = ?');
 
   const still = (kind: EvictionScope) =>
@@ -114,17 +119,27 @@ export const evictor = (
     });
   };
 
+  const oldest = (kind: EvictionScope) => candidates[kind].get(Math.floor(now())) as Candidate | undefined;
+  const letGo = (kind: EvictionScope, row: Candidate, reason: DeletionReason): Evicted | null => {
+    const item = { kind: 'segment', recordingId: row.recording_id, number: row.number } as const;
+    const remote = take(kind, item);
+    if (remote === null) return null;
+    const isGone = removeSegment(row.recording_id, row.number, HOLDER, reason);
+    release(item, HOLDER);
+    return isGone ? evictedOf({ ...row, remote }) : null;
+  };
+
   return {
     evictOldest: (kind) => {
-      const row = candidates[kind].get(Math.floor(now())) as Candidate | undefined;
-      if (row === undefined) return null;
-      const item = { kind: 'segment', recordingId: row.recording_id, number: row.number } as const;
-      const remote = take(kind, item);
-      if (remote === null) return null;
-      const isGone = removeSegment(row.recording_id, row.number, HOLDER, 'disk_full');
-      release(item, HOLDER);
-      return isGone ? evictedOf({ ...row, remote }) : null;
+      const row = oldest(kind);
+      return row === undefined ? null : letGo(kind, row, 'disk_full');
     },
+    expireOldest: (endedMs) => {
+      const row = oldest('indexed');
+      if (row === undefined || row.start_ms + row.duration_ms > endedMs) return null;
+      return letGo('indexed', row, 'retention');
+    },
+    presentBytes: () => (size.get() as { present_bytes: number }).present_bytes,
     finishEviction: () => {
       const left = unfinished.all(HOLDER) as { seq: number; recording_id: string; number: number; dir: string }[];
       for (const { seq, number, dir } of left) {

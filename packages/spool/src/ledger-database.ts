@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { LEDGER_INDEXES, LEDGER_SCHEMA, LEDGER_VERSION } from './ledger-schema.ts';
-import { SESSION_SCHEMA } from './session-schema.ts';
+import { SESSION_SCHEMA, SIZE_SCHEMA } from './session-schema.ts';
 import { SpoolError } from './spool-error.ts';
 
 /** Time in wall milliseconds, new random ids, and how a directory's entries are made durable, as arguments. */
@@ -53,7 +53,9 @@ const migrate = (db: DatabaseSync, spoolId: () => string): void => {
       db.exec(`pragma user_version = ${LEDGER_VERSION}`);
     }
     db.exec(LEDGER_INDEXES);
-    if (!db.prepare(`select 1 from sqlite_master where name = 'sync_sessions'`).get()) db.exec(SESSION_SCHEMA);
+    const has = db.prepare('select 1 from sqlite_master where name = ?');
+    if (has.get('sync_sessions') === undefined) db.exec(SESSION_SCHEMA);
+    if (has.get('spool_size') === undefined) db.exec(SIZE_SCHEMA);
     db.exec('commit');
   } catch (error) {
     db.exec('rollback');

@@ -44,3 +44,21 @@ export const SESSION_SCHEMA = `
     begin update sync_sessions set bytes = bytes + new.bytes
       where recording_id = (select recording_id from segments where seq = new.segment); end;
 `;
+
+/** How many bytes of segments lie on the disk, kept by triggers likewise. */
+export const SIZE_SCHEMA = `
+  -- One row: the bytes of all segments that are present. Kept by triggers.
+  create table spool_size (
+    only integer primary key check (only = 1),
+    present_bytes integer not null
+  ) strict;
+  insert into spool_size (only, present_bytes) select 1, coalesce(sum(t.bytes), 0)
+    from segments s join segment_tracks t on t.segment = s.seq where s.local = 'present';
+  create trigger spool_size_segment_tracks_insert after insert on segment_tracks
+    when (select local from segments where seq = new.segment) = 'present'
+    begin update spool_size set present_bytes = present_bytes + new.bytes; end;
+  create trigger spool_size_segments_update after update of local on segments
+    when (old.local = 'present') <> (new.local = 'present')
+    begin update spool_size set present_bytes = present_bytes + (case new.local when 'present' then 1 else -1 end)
+      * (select coalesce(sum(t.bytes), 0) from segment_tracks t where t.segment = new.seq); end;
+`;

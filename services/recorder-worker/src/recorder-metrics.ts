@@ -28,6 +28,9 @@ export type RecorderCounts = {
   /** Those of them that nobody else has. */
   evictionsLost: number;
   evictedBytes: number;
+  /** Segments deleted by retention. */
+  expirations: number;
+  expiredBytes: number;
 };
 
 /** All counts at zero. */
@@ -50,6 +53,8 @@ export const recorderCounts = (): RecorderCounts => ({
   evictions: 0,
   evictionsLost: 0,
   evictedBytes: 0,
+  expirations: 0,
+  expiredBytes: 0,
 });
 
 const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
@@ -74,12 +79,18 @@ const HELP: Record<keyof RecorderCounts, [name: string, help: string]> = {
   evictions: ['recorder_evicted_segments_total', 'Segments deleted from a full disk'],
   evictionsLost: ['recorder_evicted_lost_segments_total', 'Segments deleted from a full disk that nobody else has'],
   evictedBytes: ['recorder_evicted_bytes_total', 'Bytes of segments deleted from a full disk'],
+  expirations: ['recorder_expired_segments_total', 'Segments deleted by [recorder] local_retention'],
+  expiredBytes: ['recorder_expired_bytes_total', 'Bytes of those segments'],
 };
 
 /** What is asked for when the numbers are read. */
 export type RecorderGauges = {
   recordings(): number;
   freeBytes(): number;
+  /** Bytes of the segments on the disk. */
+  presentBytes(): number;
+  /** When the disk is full at the rate of the last hour, in seconds since 1970; Infinity while that is not in sight. */
+  diskFullAt(): number;
   isAttached(): boolean;
   /** The longest time since media of a running recording became durable, in seconds; 0 when none runs. */
   secondsSinceDurable(): number;
@@ -121,6 +132,13 @@ export const registerRecorderMetrics = (
   }
   metrics.gauge('recorder_recordings', 'Recordings that are open', [], (g) => g.set(gauges.recordings()));
   metrics.gauge('recorder_free_bytes', "Free bytes on the spool's disk", [], (g) => g.set(gauges.freeBytes()));
+  metrics.gauge('recorder_spool_bytes', 'Bytes of segments in the spool', [], (g) => g.set(gauges.presentBytes()));
+  metrics.gauge(
+    'recorder_disk_full_timestamp_seconds',
+    'When free disk falls to the reserve at the rate of the last hour, without eviction; +Inf: not in sight',
+    [],
+    (g) => g.set(gauges.diskFullAt()),
+  );
   metrics.gauge('recorder_attached', '1 while the node has our control connection', [], (g) =>
     g.set(gauges.isAttached() ? 1 : 0),
   );

@@ -21,9 +21,11 @@ import {
 } from '@weir/runtime';
 import { isSpoolError, openSpool, recordingManifest, type Spool } from '@weir/spool';
 import { openControlConnection } from './control-connection.ts';
+import { diskForecast } from './disk-forecast.ts';
 import { diskRoom } from './disk-room.ts';
 import { type FreeBytes, freeBytesOf, watchDiskSpace } from './disk-space.ts';
 import { answerLedgerRequest } from './ledger-requests.ts';
+import { localRetention } from './local-retention.ts';
 import { manifestFile } from './manifest-file.ts';
 import { repairManifests } from './manifest-repair.ts';
 import { recorderCounts, registerRecorderMetrics } from './recorder-metrics.ts';
@@ -49,6 +51,7 @@ export type Recorder = { port: number; spool: string };
 
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 const DISK_RETRY_MS = 1_000;
+const HOUSEKEEPING_MS = 10_000;
 const STAND_BY_MS = 1_000;
 const LOG_LEVELS = { ok: 'info', low: 'warn', full: 'error' } as const;
 
@@ -124,6 +127,17 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
       makeRoom: room.make,
     }),
   );
+  const forecast = diskForecast(config.recorder.reserve_bytes);
+  const { local_retention_seconds: keepSeconds, local_retention_bytes: keepBytes = null } = config.recorder;
+  const bounds = { keepMs: keepSeconds * 1000, keepBytes };
+  const retention = localRetention({ ...bounds, spool, counts, now: Date.now, monotonicMs, log });
+  const keepHouse = () => {
+    forecast.note(space.freeBytes(), monotonicMs());
+    retention.look();
+  };
+  keepHouse();
+  const housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS).unref();
+  scope.defer(() => clearInterval(housekeeping), 'retention');
   const attached = (): AttachedSpool => ({
     spool: spool.spoolId,
     last_stamp: spool.lastStamp(),
@@ -133,6 +147,8 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
   const synced = registerRecorderMetrics(metrics, counts, {
     recordings: () => recordings.count,
     freeBytes: () => space.freeBytes(),
+    presentBytes: () => spool.presentBytes(),
+    diskFullAt: () => (Date.now() + forecast.fullInMs()) / 1000,
     isAttached: () => control.isOpen(),
     secondsSinceDurable: () => recordings.secondsSinceDurable(),
     tallies: () => recordings.tallies(),
