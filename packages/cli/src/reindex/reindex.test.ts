@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openBucket } from '@weir/bucket';
 import { type Catalog, openCatalog } from '@weir/catalog';
+import { decodeRecordDocument, encodeRecordDocument, type RecordDocument } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
 import type { Ledger } from '@weir/spool';
 import { type Postgres, startPostgres, temporaryDirectory } from '@weir/testkit';
@@ -159,6 +160,50 @@ describe.each(['sqlite', 'postgresql'] as const)('an index on %s', (dialect) => 
     await catalog.commitRows({ spool: before.ledger.spoolId, after: 0, rows: before.rows }, everything);
     expect(await rowsOf(catalog, ...RUNNING)).toEqual(await rowsOf(before.catalog, ...RUNNING));
   });
+});
+
+test('a record.json of before gives names, times and gaps; the rest is read from the media', async () => {
+  await using stored = await openStoredRecordings();
+  const path = join(stored.bucket, 'cam-1/1762842203/record.json');
+  const document = decodeRecordDocument(readFileSync(path, 'utf8'));
+  if (document?.weir_record !== 2) throw new Error('no record.json of today');
+  const { stamp: _, ...recording } = document.recording;
+  const before: RecordDocument = {
+    weir_record: 1,
+    spool_id: document.spool_id,
+    recording,
+    inits: document.inits.map(({ track, period, codec, bytes, sha256 }) => ({ track, period, codec, bytes, sha256 })),
+    segments: document.segments.map(({ number, period, start_ms, duration_ms, remote }) => ({
+      number,
+      period,
+      start_ms,
+      duration_ms,
+      remote,
+    })),
+    gaps: document.gaps.map(({ from_ms, to_ms, cause, segment, noted_ms }) => ({
+      from_ms,
+      to_ms,
+      cause,
+      segment,
+      noted_ms,
+    })),
+    chain_heads: document.chain_heads,
+  };
+  writeFileSync(path, encodeRecordDocument(before));
+  const catalog = await openIndex(await newUrl.sqlite());
+  expect(await rebuild(catalog, stored.bucket)).toMatchObject({ recordings: 2, fromMedia: 2, problems: 0 });
+  const facts = async (of: Catalog) => {
+    const rows = await rowsOf(of, ...ENDED);
+    const bare = (row: object) => ({ ...row, stamp: 0, local: '', stored_stamp: 0 });
+    return {
+      session: bare(rows?.session ?? {}),
+      inits: rows?.inits.map(bare),
+      segments: rows?.segments.map(bare),
+      gaps: rows?.gaps.map(bare),
+      stream: rows?.stream,
+    };
+  };
+  expect(await facts(catalog)).toEqual(await facts(stored.catalog));
 });
 
 test('weir reindex says what it did, what it passed over, and refuses an empty bucket', async () => {
