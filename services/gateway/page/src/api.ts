@@ -89,6 +89,19 @@ export type Day = {
   recordings: Recording[];
 };
 
+/** A stretch of a stream's time, as `/api/playback/:stream/timeline` tells it. */
+export type TimelineSpan = { from: number; to: number } & (
+  | { kind: 'present' }
+  | { kind: 'pending'; node: string; age_ms: number; position: number | null }
+  | { kind: 'missing'; cause: string }
+);
+
+/** What of a stream's time is present, pending or missing; the first 10,000 stretches. */
+export const readTimeline = async (stream: string, fromMs: number, toMs: number): Promise<TimelineSpan[]> => {
+  const path = `/api/playback/${encodeURIComponent(stream)}/timeline?from=${fromMs}&to=${toMs}`;
+  return ((await (await call(path)).json()) as { spans: TimelineSpan[] }).spans;
+};
+
 /** Every day of every stream with its recordings, newest first. */
 export const readRecordings = async (): Promise<Day[]> => {
   const days = (await (await call('/api/playback')).json()) as { stream: string }[];

@@ -1,5 +1,6 @@
 import type { Day, Recording } from './api.ts';
 import { formatDateTime, formatDay, formatDuration, formatTime } from './format.ts';
+import { TimelineStrip } from './timeline-strip.tsx';
 
 /** What is missing of a recording, in words; nothing when it is whole. */
 const missingOf = ({ gaps, gaps_ms: ms }: Recording): string => {
@@ -42,16 +43,15 @@ const RecordingRow = (props: { stream: string; recording: Recording; shown: bool
 
 type Listed = { stream: string; recording: Recording };
 
-/** Days as the heading names them, in the order given, each with the recordings of all streams, newest first. */
-const byDay = (days: readonly Day[]): [string, Listed[]][] => {
-  const found = new Map<string, Listed[]>();
-  for (const day of days) {
-    const listed = day.recordings.map((recording) => ({ stream: day.stream, recording }));
-    found.set(formatDay(day), [...(found.get(formatDay(day)) ?? []), ...listed]);
-  }
-  for (const listed of found.values()) listed.sort((a, b) => b.recording.start - a.recording.start);
-  return [...found];
-};
+/** Days as the heading names them, in the order given, each with its streams and their recordings, newest first. */
+const byDay = (days: readonly Day[]): { heading: string; streams: Day[]; listed: Listed[] }[] =>
+  [...Map.groupBy(days, formatDay)].map(([heading, streams]) => ({
+    heading,
+    streams,
+    listed: streams
+      .flatMap(({ stream, recordings }) => recordings.map((recording) => ({ stream, recording })))
+      .sort((a, b) => b.recording.start - a.recording.start),
+  }));
 
 /** The recordings by UTC day, newest first. */
 export const Recordings = (props: {
@@ -69,11 +69,14 @@ export const Recordings = (props: {
     )}
     {props.days === null && props.fault === null && <p className="hint">Loading…</p>}
     {props.days?.length === 0 && <p className="hint">Nothing is recorded yet.</p>}
-    {byDay(props.days ?? []).map(([day, recordings]) => (
-      <div key={day}>
-        <h3>{day} (UTC)</h3>
+    {byDay(props.days ?? []).map(({ heading, streams, listed }) => (
+      <div key={heading}>
+        <h3>{heading} (UTC)</h3>
+        {streams.map((day) => (
+          <TimelineStrip key={day.stream} day={day} />
+        ))}
         <ul>
-          {recordings.map(({ stream, recording }) => (
+          {listed.map(({ stream, recording }) => (
             <RecordingRow
               key={recording.recording_id}
               stream={stream}
