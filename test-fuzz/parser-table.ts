@@ -872,6 +872,9 @@ export const parsers: readonly Parser[] = [
 export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/rtc/src/socket-address.ts#decodeSocketAddress': 'what the kernel writes',
   'packages/rtc/src/receive-buffer.ts#readDropped': 'what the kernel writes',
+  'packages/catalog/src/hour-reading.ts#readPackedHours': 'asks the index, whose one writer is the indexer',
+  'packages/catalog/src/hour-reading.ts#readStoredSegments': 'asks the index, whose one writer is the indexer',
+  'packages/catalog/src/hour-reading.ts#readStretches': 'asks the index, whose one writer is the indexer',
   'services/recorder-worker/src/unreadable-file.ts#recoveryReader':
     'brings bytes from the disk, and reads none of them',
   'packages/media/src/unit-depacketizer.ts#unitDepacketizer': 'what the depacketizers of each codec are made with',
