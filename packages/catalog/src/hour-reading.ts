@@ -1,10 +1,10 @@
 /** Reads hours of recordings: packed where they are, from `segments` where not. */
-import { and, asc, eq, gte, inArray, lt } from 'drizzle-orm';
+import { and, asc, eq, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 import { decodePackedHour, type PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
 import { hourMs, hourOf, packedColumns, packedOf } from './timeline-hours.ts';
-import type { Bare } from './timeline-spans.ts';
+import { type Bare, seamMs } from './timeline-spans.ts';
 
 /** The hours from `fromMs` to `toMs` of recordings that are packed, by recording and hour. */
 export const readPackedHours = async (
@@ -108,6 +108,68 @@ export type TimedStretch = Bare & { state: 'stored' | 'refused' | 'pending' | 'g
 const stateOf = ({ remote, local }: { remote: string; local: string }): TimedStretch['state'] =>
   remote === 'stored' || remote === 'refused' ? remote : local === 'gone' ? 'gone' : 'pending';
 
+/** Stretches of segments that are not packed. The database joins them: of an hour's 900 rows it answers first and last. */
+const readOpenStretches = async (
+  queries: Queries,
+  t: Tables,
+  ids: string[],
+  { from, to }: Bare,
+): Promise<(TimedStretch & { recording_id: string })[]> => {
+  const { segments: s } = t;
+  const rows = queries.$with('open_rows').as(
+    queries
+      .select({
+        recording_id: s.recording_id,
+        remote: s.remote,
+        local: s.local,
+        start_ms: s.start_ms,
+        // As far as any segment up to this one reaches, should one be longer than the next.
+        end_ms:
+          sql<number>`max(${s.start_ms} + ${s.duration_ms}) over (partition by ${s.recording_id}, ${s.remote}, ${s.local} order by ${s.start_ms}, ${s.number} rows unbounded preceding)`.as(
+            'end_ms',
+          ),
+        number: s.number,
+      })
+      .from(s)
+      .where(and(inArray(s.recording_id, ids), gte(s.start_ms, from), lt(s.start_ms, to))),
+  );
+  const neighbour = (which: 'lag' | 'lead', what: SQL) =>
+    sql`${sql.raw(which)}(${what}) over (partition by ${rows.recording_id}, ${rows.remote}, ${rows.local} order by ${rows.start_ms}, ${rows.number})`;
+  const joined = queries.$with('joined_rows').as(
+    queries
+      .select({
+        recording_id: rows.recording_id,
+        remote: rows.remote,
+        local: rows.local,
+        start_ms: rows.start_ms,
+        end_ms: rows.end_ms,
+        is_first:
+          sql<number>`case when ${rows.start_ms} <= ${neighbour('lag', sql`${rows.end_ms}`)} + ${seamMs} then 0 else 1 end`.as(
+            'is_first',
+          ),
+        is_last:
+          sql<number>`case when ${neighbour('lead', sql`${rows.start_ms}`)} <= ${rows.end_ms} + ${seamMs} then 0 else 1 end`.as(
+            'is_last',
+          ),
+      })
+      .from(rows),
+  );
+  const ends = await queries
+    .with(rows, joined)
+    .select()
+    .from(joined)
+    .where(or(eq(joined.is_first, 1), eq(joined.is_last, 1)))
+    .orderBy(asc(joined.recording_id), asc(joined.remote), asc(joined.local), asc(joined.start_ms));
+  const stretches: (TimedStretch & { recording_id: string })[] = [];
+  let first = 0;
+  for (const row of ends) {
+    if (Number(row.is_first) === 1) first = row.start_ms;
+    if (Number(row.is_last) !== 1) continue;
+    stretches.push({ recording_id: row.recording_id, from: first, to: Number(row.end_ms), state: stateOf(row) });
+  }
+  return stretches;
+};
+
 /** What time segments take that start in the hours from `fromMs` to `toMs`, by recording. */
 export const readStretches = async (
   queries: Queries,
@@ -116,7 +178,7 @@ export const readStretches = async (
   fromMs: number,
   toMs: number,
 ): Promise<Map<string, TimedStretch[]>> => {
-  const { hours: h, segments: s } = t;
+  const { hours: h } = t;
   const found = new Map<string, TimedStretch[]>(ids.map((id) => [id, []]));
   if (ids.length === 0) return found;
   const packed = new Map<string, Map<number, true>>();
@@ -129,21 +191,8 @@ export const readStretches = async (
     for (const state of ['stored', 'refused'] as const)
       for (const [from, to] of stretches[state]) found.get(recording_id)?.push({ from, to, state });
   }
-  for (const { range, ids: of } of rangesToRead(packed, ids, fromMs, toMs)) {
-    const open = await queries
-      .select({
-        recording_id: s.recording_id,
-        start_ms: s.start_ms,
-        duration_ms: s.duration_ms,
-        remote: s.remote,
-        local: s.local,
-      })
-      .from(s)
-      .where(and(inArray(s.recording_id, of), gte(s.start_ms, range.from), lt(s.start_ms, range.to)));
-    for (const row of open)
-      found
-        .get(row.recording_id)
-        ?.push({ from: row.start_ms, to: row.start_ms + row.duration_ms, state: stateOf(row) });
-  }
+  for (const { range, ids: of } of rangesToRead(packed, ids, fromMs, toMs))
+    for (const { recording_id, ...stretch } of await readOpenStretches(queries, t, of, range))
+      found.get(recording_id)?.push(stretch);
   return found;
 };

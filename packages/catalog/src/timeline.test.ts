@@ -247,8 +247,27 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
     expect(await timeline()).toEqual([['present', 0, 130]]);
   });
 
-  test('whatever comes in whatever order, a packed hour has exactly its segments', { timeout: 60_000 }, async () => {
-    const { commit, packed } = await open(dialect);
+  test('whatever comes in whatever order, packed hours and timeline are those of the rows', {
+    timeout: 60_000,
+  }, async () => {
+    const { commit, packed, timeline } = await open(dialect);
+    const latest = new Map<number, string>();
+    const kinds = { none: 'pending', stored: 'present', refused: 'missing refused' };
+    const byMinute = async () =>
+      (await timeline()).flatMap(([kind, from, to, cause]) =>
+        Array.from({ length: Number(to) - Number(from) }, (_, at) => [
+          Number(from) + at,
+          kind === 'missing' ? `missing ${cause}` : kind,
+        ]),
+      );
+    const expected = () => {
+      const [first, last] = [Math.min(...latest.keys()), Math.max(...latest.keys())];
+      return Array.from({ length: Math.max(0, last - first + 1) }, (_, at) => {
+        const remote = latest.get(first + at) as keyof typeof kinds | undefined;
+        return [first + at, remote === undefined ? 'missing unexplained' : kinds[remote]];
+      });
+    };
+    await commit(recording());
     const change = fc.oneof(
       { weight: 8, arbitrary: fc.tuple(fc.nat(250), fc.constantFrom('none', 'stored', 'stored', 'refused')) },
       { weight: 1, arbitrary: fc.constantFrom('recording' as const, 'ended' as const) },
@@ -256,6 +275,7 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
     const rowOf = (what: typeof change extends fc.Arbitrary<infer T> ? T : never): LedgerRow => {
       if (typeof what === 'string') return recording({ status: what });
       const [n, remote] = what;
+      latest.set(n, remote);
       return segment(n, {
         remote: remote as SegmentRow['remote'],
         refused_reason: remote === 'refused' ? 'no' : null,
@@ -265,6 +285,7 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 60 }), async (changes) => {
         await commit(...changes.map(rowOf));
         await packed();
+        if (latest.size > 0) expect(await byMinute()).toEqual(expected());
       }),
       { seed: 7, numRuns: 25, endOnFailure: true },
     );
