@@ -1,5 +1,5 @@
 /** Reads hours of recordings: packed where they are, from `segments` where not. */
-import { and, asc, eq, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 import { decodePackedHour, type PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
@@ -116,56 +116,49 @@ const readOpenStretches = async (
   { from, to }: Bare,
 ): Promise<(TimedStretch & { recording_id: string })[]> => {
   const { segments: s } = t;
-  const rows = queries.$with('open_rows').as(
-    queries
-      .select({
-        recording_id: s.recording_id,
-        remote: s.remote,
-        local: s.local,
-        start_ms: s.start_ms,
-        // As far as any segment up to this one reaches, should one be longer than the next.
-        end_ms:
-          sql<number>`max(${s.start_ms} + ${s.duration_ms}) over (partition by ${s.recording_id}, ${s.remote}, ${s.local} order by ${s.start_ms}, ${s.number} rows unbounded preceding)`.as(
-            'end_ms',
-          ),
-        number: s.number,
-      })
-      .from(s)
-      .where(and(inArray(s.recording_id, ids), gte(s.start_ms, from), lt(s.start_ms, to))),
+  const end = sql`${s.start_ms} + ${s.duration_ms}`;
+  const state = sql`${s.remote} || ' ' || ${s.local}`;
+  // In the order of an index, so that nothing is sorted.
+  const beside = sql`over (partition by ${s.recording_id} order by ${s.start_ms})`;
+  const rows = queries
+    .select({
+      recording_id: s.recording_id,
+      remote: s.remote,
+      local: s.local,
+      start_ms: s.start_ms,
+      end_ms: sql<number>`${end}`.as('end_ms'),
+      state: sql<string>`${state}`.as('state'),
+      end_before: sql<number | null>`lag(${end}) ${beside}`.as('end_before'),
+      state_before: sql<string | null>`lag(${state}) ${beside}`.as('state_before'),
+      start_after: sql<number | null>`lead(${s.start_ms}) ${beside}`.as('start_after'),
+    })
+    .from(s)
+    .where(and(inArray(s.recording_id, ids), gte(s.start_ms, from), lt(s.start_ms, to)))
+    .as('open_rows');
+  const isFirst = or(
+    isNull(rows.end_before),
+    sql`${rows.start_ms} > ${rows.end_before} + ${seamMs}`,
+    // One that ends before the one before it would cut that short.
+    sql`${rows.end_ms} < ${rows.end_before}`,
+    sql`${rows.state} <> ${rows.state_before}`,
   );
-  const neighbour = (which: 'lag' | 'lead', what: SQL) =>
-    sql`${sql.raw(which)}(${what}) over (partition by ${rows.recording_id}, ${rows.remote}, ${rows.local} order by ${rows.start_ms}, ${rows.number})`;
-  const joined = queries.$with('joined_rows').as(
-    queries
-      .select({
-        recording_id: rows.recording_id,
-        remote: rows.remote,
-        local: rows.local,
-        start_ms: rows.start_ms,
-        end_ms: rows.end_ms,
-        is_first:
-          sql<number>`case when ${rows.start_ms} <= ${neighbour('lag', sql`${rows.end_ms}`)} + ${seamMs} then 0 else 1 end`.as(
-            'is_first',
-          ),
-        is_last:
-          sql<number>`case when ${neighbour('lead', sql`${rows.start_ms}`)} <= ${rows.end_ms} + ${seamMs} then 0 else 1 end`.as(
-            'is_last',
-          ),
-      })
-      .from(rows),
-  );
-  const ends = await queries
-    .with(rows, joined)
-    .select()
-    .from(joined)
-    .where(or(eq(joined.is_first, 1), eq(joined.is_last, 1)))
-    .orderBy(asc(joined.recording_id), asc(joined.remote), asc(joined.local), asc(joined.start_ms));
+  const found = await queries
+    .select({ ...rows._.selectedFields, is_first: sql`case when ${isFirst} then 1 else 0 end`.mapWith(Number) })
+    .from(rows)
+    .where(or(isFirst, isNull(rows.start_after)))
+    .orderBy(asc(rows.recording_id), asc(rows.start_ms));
   const stretches: (TimedStretch & { recording_id: string })[] = [];
-  let first = 0;
-  for (const row of ends) {
-    if (Number(row.is_first) === 1) first = row.start_ms;
-    if (Number(row.is_last) !== 1) continue;
-    stretches.push({ recording_id: row.recording_id, from: first, to: Number(row.end_ms), state: stateOf(row) });
+  let open: (TimedStretch & { recording_id: string }) | null = null;
+  const close = (endMs: number) => {
+    if (open !== null) stretches.push({ ...open, to: endMs });
+    open = null;
+  };
+  for (const row of found) {
+    if (row.is_first === 1) {
+      close(Number(row.end_before));
+      open = { recording_id: row.recording_id, from: row.start_ms, to: row.start_ms, state: stateOf(row) };
+    }
+    if (row.start_after === null) close(Number(row.end_ms));
   }
   return stretches;
 };
