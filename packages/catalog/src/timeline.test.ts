@@ -173,7 +173,7 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
     expect(await timeline()).toEqual([['present', 0, 62]]);
   });
 
-  test('pending is not missing: it tells its age and how many segments are sent before it', async () => {
+  test('pending is not missing: it tells its age and how many older segments wait', async () => {
     const { commit, timeline } = await open(dialect);
     const other = { recording_id: 'dddddddd-0000-4000-8000-000000000002' };
     await commit(

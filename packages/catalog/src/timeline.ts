@@ -90,7 +90,7 @@ const spansOf = (parts: readonly Parts[], { from, to }: Bare, nowMs: number) => 
   return spans.sort((a, b) => a.span.from - b.span.from);
 };
 
-/** Tells the first pending spans of a spool how many of its segments are to be sent before them, in one query. */
+/** Tells the first pending spans of a spool how many older segments of it wait as well, in one query. */
 const placeInQueue = async (queries: Queries, t: Tables, spool: string, spans: Pending[]): Promise<void> => {
   const { segments: g, sessions: s } = t;
   const placed = spans.slice(0, maxPositions);

@@ -2,8 +2,8 @@
  * Which segment goes next, and that it goes wholly: by the full-disk policy (design: full disk), and by retention.
  *
  * What the index holds goes first, then what the bucket holds, then what nobody else has, each oldest first and as far
- * as is allowed. Retention takes what the index holds and nothing else. A segment is let go under its lease; a crash between its row and its files leaves the lease, by which
- * the next start finds the files.
+ * as is allowed. Retention takes what the index holds and nothing else. A segment is let go under its lease; a crash
+ * between its row and its files leaves the lease, by which the next start finds the files.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
