@@ -45,6 +45,20 @@ describe('a wall clock that is set', () => {
     expect(steps).toEqual([hour]);
   });
 
+  test.each([
+    ['back, and another publication begins', -hour, true],
+    ['not at all, and another publication begins', 0, true],
+    ['back, and the publication goes on', -hour, false],
+  ])('%s after a silence, which counts in full', (_name, stepMs, another) => {
+    const { clock } = clockWithSteps();
+    live(clock, 0);
+    for (let tickMs = 1000; tickMs <= 4000; tickMs += 200) clock.tick(tickMs);
+    if (another) clock.newPublication();
+    const rtp = another ? video(77, 2) : video(4000 * 90);
+    expect(clock.packet(startMs + 4000 + stepMs, rtp) - (startMs + 960)).toBeCloseTo(3000, -2);
+    expect(clock.wallMs(clock.nowMs())).toBe(startMs + 4000 + stepMs);
+  });
+
   test('is not believed of a sender report alone', () => {
     const { clock, steps } = clockWithSteps();
     live(clock, 0);

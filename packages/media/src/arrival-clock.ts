@@ -7,7 +7,8 @@ import { timestampDistance } from './unwrap.ts';
  * Arrival times are wall times of the node, whose clock may be set. What is measured here is steady: a step of the
  * wall clock is taken out, and put in again where a time is told (`wallMs`).
  *
- * - Ring order is order of arrival, so a time that goes back by more than a second is a step.
+ * - Ring order is order of arrival, so a time that goes back by more than a second is a step. Where no RTP clock tells
+ *   how long it was since the packet before, the ticks do: so the time a node was away is not lost with its clock.
  * - A time that leaps forward is a step when the RTP clock of the track did not leap with it: live, where ticks would
  *   have shown a silence; in a replay only beyond `longestStallMs`, for a publisher's network may stall that long.
  */
@@ -67,8 +68,8 @@ export const arrivalClock = (
   const steadyOf = (seemsMs: number, rtp: RtpMoment | null): number => {
     const meant = rtp === null ? null : byRtp(rtp);
     if (newest === null) return firstSteadyOf(seemsMs, meant);
-    if (seemsMs < newest - stepMs) return meant !== null && meant < newest + stepMs ? Math.max(meant, newest) : newest;
     const latest = Math.max(now, newest);
+    if (seemsMs < newest - stepMs) return meant !== null && meant < latest + stepMs ? Math.max(meant, newest) : latest;
     if (seemsMs <= latest + stepMs) return seemsMs;
     return rtp === null ? latest : forwardSteadyOf(seemsMs, meant, latest);
   };
