@@ -8,6 +8,7 @@ import { openPostgres } from './postgresql.ts';
 import { chainOf, frameOf, recordingsAfter, recordingsNamed } from './proof.ts';
 import { forgetRecording, restoreRecording, rewindSpools, sessionIds } from './reindex.ts';
 import { rowsCommit } from './rows-commit.ts';
+import { releaseLeases, renewLeases, takeLease } from './spool-leases.ts';
 import { claimRecordName, cursorOf, listNodes, listSpools, noteNode, refusedRows } from './spool-registry.ts';
 import { openSqlite } from './sqlite.ts';
 import { timelineOf } from './timeline.ts';
@@ -38,6 +39,9 @@ const methods = (database: Database, now: () => number, uuid: () => string) => (
   commitRows: rowsCommit({ database, now, uuid }),
   cursorOf: cursorOf(database),
   spools: listSpools(database),
+  takeLease: takeLease({ database, now }),
+  renewLeases: renewLeases({ database, now }),
+  releaseLeases: releaseLeases({ database }),
   refusedRows: refusedRows(database),
   noteNode: noteNode({ database, now }),
   nodes: listNodes(database),

@@ -12,4 +12,5 @@ export type {
 export type { ChainPage, TrackHead } from './proof.ts';
 export type { RestoredRecording } from './reindex.ts';
 export type { CommitOptions, CommitResult, RefusedRow } from './rows-commit.ts';
+export type { SpoolLease } from './spool-leases.ts';
 export type { IndexedNode, IndexedSpool } from './spool-registry.ts';

@@ -87,6 +87,11 @@ const spoolTables = (kit: typeof postgresKit) => ({
     cursor: kit.big('cursor'),
     last_seen_ms: kit.big('last_seen_ms'),
   }),
+  leases: kit.table('spool_leases', {
+    spool_id: kit.text('spool_id'),
+    holder: kit.text('holder'),
+    until_ms: kit.big('until_ms'),
+  }),
   refusals: kit.table('refusals', {
     spool_id: kit.text('spool_id'),
     stamp: kit.big('stamp'),
