@@ -7,7 +7,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test-fuzz/**/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'services/*/src/**/*.test.ts',
+            'test-fuzz/**/*.test.ts',
+            'test-nemesis/*.test.ts',
+          ],
           // Each waits for programs and disks as much as it computes: on two cores one fewer would leave half of them idle.
           maxWorkers: Math.max(2, availableParallelism() - 1),
           testTimeout: 30_000,
@@ -19,17 +24,6 @@ export default defineConfig({
           name: 'e2e',
           include: ['test-e2e/*.test.ts'],
           testTimeout: 180_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
-        },
-      },
-      {
-        test: {
-          // Against a real S3 server, which not every machine has: not part of `npm test`.
-          name: 's3',
-          include: ['packages/bucket/src/bucket.test.ts', 'services/uploader/src/s3-peer.test.ts'],
-          env: { S3_PEER: 'swift' },
-          testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
         },

@@ -1,4 +1,5 @@
-// `npm test`: set-up, the programs that tests use from outside, then lint, type check, unit and end-to-end tests.
+// `npm test`: set-up, the programs that tests use from outside, then lint, type check, unit and end-to-end tests, and five runs of
+// `npm run test:nemesis`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,6 +44,7 @@ const steps = [
   ['type check of the page', 'tsc', ['-p', 'services/gateway/page/tsconfig.json']],
   ['unit tests', 'vitest', ['run', '--project', 'unit']],
   ['end-to-end tests', 'vitest', ['run', '--project', 'e2e']],
+  ['everything that goes wrong, by seed', 'node', ['test-nemesis/nemesis.ts']],
 ];
 
 setUp();

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { isRoot, onFreePort, startChild } from './child-process.ts';
+import { type Child, isRoot, onFreePort, startChild } from './child-process.ts';
 import { findProgram, requireProgram } from './programs.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -16,6 +16,10 @@ export type Postgres = {
   readonly port: number;
   /** Makes another database in it, for a test that wants to be alone; returns its URL. */
   createDatabase(name: string): Promise<string>;
+  /** Ends it as a crash would, in the middle of whatever it does. */
+  crash(): Promise<void>;
+  /** Starts it again after a crash, on its port and with what was committed; resolves when it takes connections. */
+  resume(): Promise<void>;
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -58,16 +62,24 @@ export const startPostgres = async (): Promise<Postgres> => {
   const password = randomBytes(12).toString('hex');
   const data = await initialize(directory.path, password);
   const settings = ['fsync=off', 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC'];
-  const { child, port } = await onFreePort(async (wanted) => ({
-    port: wanted,
-    child: await startChild(postgres, ['-D', data, '-p', String(wanted), ...settings.flatMap((one) => ['-c', one])], {
+  const start = (port: number) =>
+    startChild(postgres, ['-D', data, '-p', String(port), ...settings.flatMap((one) => ['-c', one])], {
       ready: /database system is ready to accept connections/,
-      // Immediate shutdown: what is in it is thrown away.
+      // Immediate shutdown: what is in it is thrown away, and what was committed comes back from its log.
       stopSignal: 'SIGQUIT',
       user: postgresUser,
-    }),
-  }));
-  stack.use(child);
+    });
+  const { child, port } = await onFreePort(async (wanted) => ({ port: wanted, child: await start(wanted) }));
+  let running: Child | null = child;
+  const crash = async (): Promise<void> => {
+    const ending = running;
+    running = null;
+    await ending?.stop();
+  };
+  const resume = async (): Promise<void> => {
+    running ??= await start(port);
+  };
+  stack.defer(crash);
   const urlOf = (database: string): string => `postgres://weir:${password}@127.0.0.1:${port}/${database}`;
   const createDatabase = async (name: string): Promise<string> => {
     await run(psql, [urlOf('postgres'), '-X', '-q', '-c', `create database "${name.replaceAll('"', '""')}"`]);
@@ -76,5 +88,5 @@ export const startPostgres = async (): Promise<Postgres> => {
   const url = await createDatabase('weir');
   const owned = stack.move();
   const stop = (): Promise<void> => owned.disposeAsync();
-  return { url, port, createDatabase, stop, [Symbol.asyncDispose]: stop };
+  return { url, port, createDatabase, crash, resume, stop, [Symbol.asyncDispose]: stop };
 };

@@ -8,13 +8,15 @@ export type S3RequestFacts = {
 
 /**
  * What goes wrong: `status` answers with an error and does nothing; `hang` never answers; `drop` closes the connection
- * before anything is done; `lost-reply` does it and then closes the connection; `slow` sends the body at a trickle.
+ * before anything is done; `lost-reply` does it and then closes the connection; `slow` sends the body at a trickle; `late` does nothing
+ * for a while, then all as it should be.
  */
 export type S3Fault =
   | { readonly kind: 'status'; readonly status: number; readonly code: string; readonly retryAfterS?: number }
   | { readonly kind: 'hang' }
   | { readonly kind: 'drop' }
   | { readonly kind: 'lost-reply' }
+  | { readonly kind: 'late'; readonly waitMs: number }
   | { readonly kind: 'slow'; readonly chunkBytes: number; readonly pauseMs: number };
 
 export type S3FaultRule = {

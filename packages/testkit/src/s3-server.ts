@@ -147,6 +147,7 @@ const handle = async (request: IncomingMessage, response: ServerResponse, contex
       if (fault.kind === 'drop') request.socket.destroy();
       return;
     }
+    if (fault?.kind === 'late') await pause(fault.waitMs, undefined, { ref: false });
     if (fault?.kind === 'status') throw new S3Refusal(fault.status, fault.code, 'Injected fault', fault.retryAfterS);
     const auth = await verifySignature(wire, context.identity, context.now());
     facts = { ...facts, auth };

@@ -58,9 +58,7 @@ const openTarget = async ({ config, secrets, scope, signal, log, clock, random }
   }
   const token = upload.liveman_token ?? secrets.apiToken;
   const ttlSeconds = upload.presign_ttl_seconds;
-  const onUnsupported = (header: string) =>
-    log.warn({ header }, 'the bucket does not take this header; puts go on without');
-  return presignedStorage({ gatewayUrl: upload.liveman_url, token, ttlSeconds, now, signal, onUnsupported });
+  return presignedStorage({ gatewayUrl: upload.liveman_url, token, ttlSeconds, now, signal });
 };
 
 const openBus = async (
