@@ -11,6 +11,7 @@ const packages = {
   initdb: 'postgresql',
   postgres: 'postgresql',
   psql: 'postgresql',
+  curl: 'curl',
   xmllint: 'libxml2-utils',
   setpriv: 'util-linux',
   ps: 'procps',
