@@ -30,6 +30,17 @@ export default defineConfig({
       },
       {
         test: {
+          // Against a real S3 server, which not every machine has: not part of `npm test`.
+          name: 's3',
+          include: ['packages/bucket/src/bucket.test.ts', 'services/uploader/src/s3-peer.test.ts'],
+          env: { S3_PEER: 'swift' },
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           // Minutes long, at random moments: not part of `npm test`.
           name: 'faults',
           include: ['test-e2e/faults/*.test.ts'],

@@ -78,7 +78,8 @@ const publicKeyOf = async (directory: string): Promise<string> => {
 };
 
 /** A site and a cloud of five processes. */
-export type WeirServices = AsyncDisposable & Installation & { processes: Record<string, WeirProcess> };
+export type WeirServices = AsyncDisposable &
+  Installation & { processes: Record<string, WeirProcess>; ports: Awaited<ReturnType<typeof freePorts>> };
 
 /** Starts the cloud's two services and the site's three, each from the configuration file of its side alone. */
 export const startWeirServices = async (directory: string, around: Surroundings): Promise<WeirServices> => {
@@ -97,5 +98,5 @@ export const startWeirServices = async (directory: string, around: Surroundings)
   };
   for (const service of ['indexer', 'gateway']) start(cloud, service);
   for (const service of ['edge-node', 'recorder-worker', 'uploader']) start(site, service);
-  return { url, token, directory: cloud, processes, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { url, token, directory: cloud, processes, ports, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 };

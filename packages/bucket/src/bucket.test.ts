@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { startS3Server } from '@weir/testkit';
+import { startS3Server, startSwift, swiftMissing } from '@weir/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bucket, ObjectBody, ObjectMeta } from './bucket.ts';
 import { answerFsObject } from './fs-object.ts';
@@ -23,7 +23,9 @@ const metaOf = (bytes: Uint8Array, more: Partial<ObjectMeta> = {}): ObjectMeta =
   ...more,
 });
 
-type Peer = { bucket: Bucket; clock: { ms: number } };
+type Peer = { bucket: Bucket; clock: { ms: number }; lacks?: Lacks };
+/** What a real server is known not to do. */
+type Lacks = { readonly ifNoneMatch: true; readonly checksums: true };
 type OpenPeer = (stack: AsyncDisposableStack) => Promise<Peer>;
 
 const openS3: OpenPeer = async (stack) => {
@@ -61,20 +63,36 @@ const openDirectory: OpenPeer = async (stack) => {
   return { bucket, clock };
 };
 
-const peers: [string, OpenPeer][] = [
-  ['S3', openS3],
-  ['a directory', openDirectory],
-];
+/** OpenStack Swift answers 501 to `If-None-Match` and overlooks checksum headers (2.30). */
+const openSwift: OpenPeer = async (stack) => {
+  const clock = { ms: Date.now() };
+  const { endpoint, accessKey, secretKey } = stack.use(await startSwift(['recordings']));
+  const config = { type: 's3', bucket: 'recordings', root: '/site/a', endpoint } as const;
+  const given = { access_key_id: accessKey, secret_access_key: secretKey, disable_config_load: true };
+  const deps = { now: () => clock.ms, random: Math.random };
+  const bucket = stack.use(await openBucket({ ...config, ...given }, deps));
+  return { bucket, clock, lacks: { ifNoneMatch: true, checksums: true } };
+};
 
-describe.each(peers)('objects in %s', (_name, openPeer) => {
+const isReal = process.env.S3_PEER === 'swift';
+const peers: [string, OpenPeer][] = isReal
+  ? [['OpenStack Swift', openSwift]]
+  : [
+      ['S3', openS3],
+      ['a directory', openDirectory],
+    ];
+const missing = isReal ? swiftMissing() : undefined;
+
+describe.skipIf(missing !== undefined).each(peers)('objects in %s', (_name, openPeer) => {
   const stack = new AsyncDisposableStack();
   let bucket: Bucket;
   let clock: { ms: number };
   let scratch: string;
+  let lacks: Lacks | undefined;
   const media = randomBytes(300_000);
 
   beforeAll(async () => {
-    ({ bucket, clock } = await openPeer(stack));
+    ({ bucket, clock, lacks } = await openPeer(stack));
     scratch = await mkdtemp(join(tmpdir(), 'weir-scratch-'));
     stack.defer(() => rm(scratch, { recursive: true }));
   });
@@ -145,8 +163,11 @@ describe.each(peers)('objects in %s', (_name, openPeer) => {
         return bucket.put('cam-1/race/v_init.m4s', mine, metaOf(mine, { createOnly: true }));
       }),
     );
-    expect(results.filter((result) => result === 'stored')).toHaveLength(1);
-    expect(results.filter((result) => result === 'exists-different')).toHaveLength(7);
+    const stored = results.filter((result) => result === 'stored');
+    expect(results.filter((result) => result === 'exists-different')).toHaveLength(8 - stored.length);
+    // A HEAD before the PUT is not one step with it: two that start in the same moment both find nothing.
+    if (lacks === undefined) expect(stored).toHaveLength(1);
+    else expect(stored.length).toBeGreaterThan(0);
   });
 
   test('bytes that are not those announced are refused and leave nothing', async () => {
@@ -200,8 +221,14 @@ describe.each(peers)('objects in %s', (_name, openPeer) => {
 
     test('plain fetch puts, reads, and asks', async () => {
       const put = await bucket.presign({ ...putRequest(name), createOnly: true });
-      expect((await fetchAs(put, { method: 'PUT', body: media })).status).toBe(200);
-      expect((await fetchAs(put, { method: 'PUT', body: media })).status).toBe(412);
+      if (lacks === undefined) {
+        expect((await fetchAs(put, { method: 'PUT', body: media })).status).toBe(200);
+        expect((await fetchAs(put, { method: 'PUT', body: media })).status).toBe(412);
+      } else {
+        expect((await fetchAs(put, { method: 'PUT', body: media })).status).toBe(501);
+        const without = await bucket.presign(putRequest(name));
+        expect((await fetchAs(without, { method: 'PUT', body: media })).status).toBe(200);
+      }
 
       const get = await bucket.presign({ method: 'GET', key: name, ttlSeconds: 60 });
       expect(get.headers).toEqual({});
@@ -218,19 +245,21 @@ describe.each(peers)('objects in %s', (_name, openPeer) => {
     test('an uploader puts a file from disk and settles a 412 by HEAD', async () => {
       const path = join(scratch, 'segment.m4s');
       await writeFile(path, Buffer.concat([Buffer.alloc(7), media]));
-      const put = await bucket.presign({ ...putRequest('up/v_seg_0001.m4s'), createOnly: true });
+      const createOnly = lacks === undefined;
+      const put = await bucket.presign({ ...putRequest('up/v_seg_0001.m4s'), createOnly });
       const head = await bucket.presign({ method: 'HEAD', key: 'up/v_seg_0001.m4s', ttlSeconds: 60 });
       const deps = { now: () => clock.ms };
       expect(await headPresigned(head, deps)).toBeNull();
-      expect(await putPresigned(put, { path, offset: 7 }, 300_000, deps)).toBe('stored');
-      expect(await putPresigned(put, { path, offset: 7 }, 300_000, deps)).toBe('exists');
+      expect(await putPresigned(put, { path, offset: 7 }, wanted, deps)).toBe('stored');
+      expect(await putPresigned(put, { path, offset: 7 }, wanted, deps)).toBe(createOnly ? 'exists' : 'stored');
       expect(await headPresigned(head, deps)).toMatchObject({ bytes: 300_000, sha256: wanted.sha256 });
       expect((await bucket.head('up/v_seg_0001.m4s'))?.sha256).toBe(wanted.sha256);
     });
 
     test('other bytes than those that were signed are refused', async () => {
-      const put = await bucket.presign(putRequest('up/other'));
-      const answer = putPresigned(put, randomBytes(300_000), 300_000, { now: () => clock.ms });
+      const md5 = createHash('md5').update(media).digest('hex');
+      const put = await bucket.presign({ ...putRequest('up/other'), ...(lacks === undefined ? {} : { md5 }) });
+      const answer = putPresigned(put, randomBytes(300_000), wanted, { now: () => clock.ms });
       await expect(answer).rejects.toMatchObject({ class: 'digest', status: 400 });
       expect(await bucket.head('up/other')).toBeNull();
     });
@@ -241,9 +270,12 @@ describe.each(peers)('objects in %s', (_name, openPeer) => {
         const { url, headers } = await bucket.presign({ ...putRequest('up/tampered'), createOnly: true });
         expect(headers).toHaveProperty(header);
         const altered = { ...headers, [header]: header === 'if-none-match' ? '"x"' : 'altered' };
-        expect((await fetch(url, { method: 'PUT', body: media, headers: altered })).status).toBe(403);
         const { [header]: _left, ...rest } = headers;
-        expect((await fetch(url, { method: 'PUT', body: new Uint8Array(media), headers: rest })).status).toBe(403);
+        for (const sent of [altered, rest]) {
+          const { status } = await fetch(url, { method: 'PUT', body: new Uint8Array(media), headers: sent });
+          // Swift refuses the condition before it looks at the signature.
+          expect(status).toBe(lacks !== undefined && sent['if-none-match'] !== undefined ? 501 : 403);
+        }
         expect(await bucket.head('up/tampered')).toBeNull();
       },
     );
@@ -259,11 +291,11 @@ describe.each(peers)('objects in %s', (_name, openPeer) => {
     });
 
     test('a URL whose time is over is refused as expired', async () => {
+      clock.ms -= 62_000;
       const put = await bucket.presign(putRequest('up/expired'));
       clock.ms += 62_000;
-      const answer = putPresigned(put, media, 300_000, { now: () => clock.ms });
+      const answer = putPresigned(put, media, wanted, { now: () => clock.ms });
       await expect(answer).rejects.toMatchObject({ class: 'expired', status: 403 });
-      clock.ms -= 62_000;
       await expect(answer).rejects.toSatisfy(
         (error: Error) => !error.message.includes('?X-Amz') && !/ignature=/.test(error.message),
       );

@@ -3,6 +3,7 @@ import type { Bucket, ByteRange, ObjectBody, ObjectHead } from './bucket.ts';
 import { BucketError } from './bucket-error.ts';
 import { type FsGrant, type FsObjectRequest, verifyFsSignature } from './fs-signature.ts';
 import { checkKey } from './object-key.ts';
+import { base64OfHex } from './s3-presign.ts';
 
 /** An HTTP answer; with `problem` the route makes a problem document of it, `code` being the stable code. */
 export type FsObjectAnswer = {
@@ -53,7 +54,7 @@ const answerPut = async (
     return refusal(400, 'hash_missing', 'a PUT needs a URL signed with sha256, length and type');
   }
   const result = await bucket.put(grant.key, body, { sha256, bytes, type, createOnly: grant.createOnly }, signal);
-  if (result === 'stored') return { status: 200, headers: {} };
+  if (result === 'stored') return { status: 200, headers: { 'x-amz-checksum-sha256': base64OfHex(sha256) } };
   return refusal(412, 'object_exists', `${grant.key} is there already and the URL was signed to create only`);
 };
 

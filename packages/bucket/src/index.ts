@@ -24,3 +24,4 @@ export {
   storageConfig,
 } from './open-bucket.ts';
 export { digestPresigned, type FetchLike, headPresigned, type PresignedDeps, putPresigned } from './presigned.ts';
+export { md5Of, refuseForeignHead, unconfirmed } from './put-confirmation.ts';

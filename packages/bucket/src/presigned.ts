@@ -1,6 +1,7 @@
-import type { LastingSource, ObjectHead, Presigned } from './bucket.ts';
+import type { LastingSource, ObjectHead, ObjectMeta, Presigned } from './bucket.ts';
 import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
 import { digestBody, type ObjectDigest } from './object-digest.ts';
+import { namesBytes } from './put-confirmation.ts';
 import { sourceBlob } from './source-stream.ts';
 
 /** `fetch`, or what has its shape: the overlay's HTTP client. */
@@ -64,18 +65,19 @@ const send = async (
 };
 
 /**
- * Puts an object with a URL and headers from `presign`, streamed from disk with its length known. `exists`: something
- * is there already (412); `headPresigned` with a URL signed for HEAD settles whether it is the same. Throws
- * `BucketError`. There is no time-out here: the signal is the caller's.
+ * Puts an object with a URL and headers from `presign`, streamed from disk with its length known. `stored`: the answer
+ * names the bytes by checksum or ETag. `unconfirmed`: it says success and names them not; `digestPresigned` settles it.
+ * `exists`: something is there already (412); `headPresigned` with a URL signed for HEAD settles whether it is the same.
+ * Throws `BucketError`. There is no time-out here: the signal is the caller's.
  */
 export const putPresigned = async (
   presigned: Presigned,
   source: LastingSource,
-  bytes: number,
+  meta: Pick<ObjectMeta, 'bytes' | 'sha256'>,
   deps: PresignedDeps,
   signal?: AbortSignal,
-): Promise<'stored' | 'exists'> => {
-  const body = await sourceBlob(source, bytes);
+): Promise<'stored' | 'unconfirmed' | 'exists'> => {
+  const body = await sourceBlob(source, meta.bytes);
   const response = await send(presigned, { method: 'PUT', body }, deps, signal);
   if (response.status === 412) {
     await response.body?.cancel();
@@ -83,7 +85,9 @@ export const putPresigned = async (
   }
   if (!response.ok) throw await failureOf('PUT', presigned.url, response, deps.now());
   await response.body?.cancel();
-  return 'stored';
+  const { headers } = response;
+  const answer = { sha256: headers.get('x-amz-checksum-sha256'), etag: headers.get('etag') };
+  return (await namesBytes(answer, source, meta)) ? 'stored' : 'unconfirmed';
 };
 
 /** What is there, by a URL signed for HEAD; `null` when nothing is. Throws `BucketError`. */

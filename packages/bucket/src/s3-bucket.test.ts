@@ -154,8 +154,8 @@ test('a bucket that takes no checksums gets a signed Content-MD5 instead', async
   const request = { method: 'PUT', key: 'a', ttlSeconds: 60, sha256: meta.sha256, md5 } as const;
   const put = await open(server.endpoint).presign(request);
   expect(Object.keys(put.headers)).toEqual(['content-md5', 'x-amz-meta-sha256']);
-  expect(await putPresigned(put, media, media.length, { now })).toBe('stored');
-  const other = putPresigned(put, randomBytes(media.length), media.length, { now });
+  expect(await putPresigned(put, media, meta, { now })).toBe('stored');
+  const other = putPresigned(put, randomBytes(media.length), meta, { now });
   await expect(other).rejects.toMatchObject({ class: 'digest' });
 });
 
@@ -204,7 +204,7 @@ test.each([
   await expect(bucket.put('a', { path: await scratchFile() }, meta)).rejects.toMatchObject(expected);
   if (fault.kind === 'hang') return;
   const put = await bucket.presign({ method: 'PUT', key: 'a', ttlSeconds: 60, length: media.length });
-  const answer = await putPresigned(put, media, media.length, { now }).catch((error: unknown) => error);
+  const answer = await putPresigned(put, media, meta, { now }).catch((error: unknown) => error);
   expect(answer).toBeInstanceOf(BucketError);
   expect(answer).toMatchObject(expected);
   expect(String(answer)).not.toContain('X-Amz-Signature');

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { type Bucket, isSameObject, type ObjectMeta, type ObjectSource, type PutResult } from './bucket.ts';
 import { BucketError, type BucketErrorClass } from './bucket-error.ts';
+import { namesBytes, refuseForeignHead, unconfirmed } from './put-confirmation.ts';
 import { sendOptions } from './s3-client.ts';
 import { base64OfHex } from './s3-presign.ts';
 import { openSource } from './source-stream.ts';
@@ -59,7 +60,17 @@ export const s3Put = ({ writer, inputOf, guard, head, onUnsupported }: Needs): B
   const compare = async (key: string, meta: ObjectMeta, signal?: AbortSignal): Promise<PutResult | null> => {
     const found = await head(key, signal);
     if (found === null) return null;
+    refuseForeignHead(found, `HEAD ${key}`);
     return isSameObject(found, meta) ? 'exists-same' : 'exists-different';
+  };
+
+  /** What became of a put whose answer names no bytes. Their hash was signed: what has our metadata has our bytes. */
+  const settle = async (key: string, meta: ObjectMeta, signal?: AbortSignal): Promise<PutResult> => {
+    const found = await compare(key, meta, signal);
+    if (found === 'exists-same') return 'stored';
+    // Swift answers so to the slower of two puts at once, and keeps the other's object.
+    if (found !== null && meta.createOnly) return found;
+    throw unconfirmed(`PUT ${key}`);
   };
 
   const putOnce = async (
@@ -68,15 +79,14 @@ export const s3Put = ({ writer, inputOf, guard, head, onUnsupported }: Needs): B
     meta: ObjectMeta,
     signal?: AbortSignal,
   ): Promise<PutResult> => {
-    if (meta.createOnly && !abilities.ifNoneMatch) {
-      const found = await compare(key, meta, signal);
-      if (found !== null) return found;
-    }
+    const before = meta.createOnly && !abilities.ifNoneMatch ? await compare(key, meta, signal) : null;
+    if (before !== null) return before;
     const body = source instanceof Uint8Array ? source : openSource(source, meta.bytes);
     const command = putCommand(inputOf(key), body, meta, abilities);
     try {
-      await guard(`PUT ${key}`, () => writer.send(command, sendOptions(signal)), signal);
-      return 'stored';
+      const answer = await guard(`PUT ${key}`, () => writer.send(command, sendOptions(signal)), signal);
+      if (await namesBytes({ sha256: answer.ChecksumSHA256, etag: answer.ETag }, source, meta)) return 'stored';
+      return await settle(key, meta, signal);
     } catch (error) {
       const found = isOfClass(error, 'precondition') ? await compare(key, meta, signal) : null;
       if (found !== null) return found;
@@ -98,10 +108,14 @@ export const s3Put = ({ writer, inputOf, guard, head, onUnsupported }: Needs): B
   return async (key, source, meta, signal) => {
     signal?.throwIfAborted();
     for (;;) {
+      const tried = { ...abilities };
       try {
         return await putOnce(key, source, meta, signal);
       } catch (error) {
-        if (!isOfClass(error, 'unsupported') || !giveUpHeader(meta)) throw error;
+        if (!isOfClass(error, 'unsupported')) throw error;
+        // Another put that was under way at the same time may have found it out already.
+        const isKnown = tried.ifNoneMatch !== abilities.ifNoneMatch || tried.checksum !== abilities.checksum;
+        if (!isKnown && !giveUpHeader(meta)) throw error;
         // A stream cannot be read twice; the next put knows better.
         if (source instanceof Readable) throw error;
       }

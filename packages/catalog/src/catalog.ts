@@ -3,11 +3,13 @@ import { type Log, WeirError, within } from '@weir/runtime';
 import { sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { decodeDatabaseUrl } from './database-url.ts';
+import { declareFound, declareLost, noteSightings } from './lost-spools.ts';
 import { playbackDays, playbackOfStream, recordingByDir, recordingsOfDay } from './playback.ts';
 import { openPostgres } from './postgresql.ts';
 import { chainOf, frameOf, recordingsAfter, recordingsNamed } from './proof.ts';
 import { forgetRecording, restoreRecording, rewindSpools, sessionIds } from './reindex.ts';
 import { rowsCommit } from './rows-commit.ts';
+import { releaseLeases, renewLeases, takeLease } from './spool-leases.ts';
 import { claimRecordName, cursorOf, listNodes, listSpools, noteNode, refusedRows } from './spool-registry.ts';
 import { openSqlite } from './sqlite.ts';
 import { timelineOf } from './timeline.ts';
@@ -38,6 +40,12 @@ const methods = (database: Database, now: () => number, uuid: () => string) => (
   commitRows: rowsCommit({ database, now, uuid }),
   cursorOf: cursorOf(database),
   spools: listSpools(database),
+  declareLost: declareLost({ database, now }),
+  declareFound: declareFound({ database }),
+  noteSightings: noteSightings({ database, now }),
+  takeLease: takeLease({ database, now }),
+  renewLeases: renewLeases({ database, now }),
+  releaseLeases: releaseLeases({ database }),
   refusedRows: refusedRows(database),
   noteNode: noteNode({ database, now }),
   nodes: listNodes(database),

@@ -1,6 +1,7 @@
 export { type Catalog, type CatalogDeps, type CatalogOptions, openCatalog } from './catalog.ts';
 export { type DatabaseUrl, decodeDatabaseUrl, encodeDatabaseUrl, placeOf } from './database-url.ts';
 export { type Day, dayOf, decodeDayMpdPath, encodeDayMpdPath } from './day-totals.ts';
+export type { LostVerdict, SpoolSightings } from './lost-spools.ts';
 export type {
   DaySegment,
   IndexedGap,
@@ -12,4 +13,5 @@ export type {
 export type { ChainPage, TrackHead } from './proof.ts';
 export type { RestoredRecording } from './reindex.ts';
 export type { CommitOptions, CommitResult, RefusedRow } from './rows-commit.ts';
+export type { SpoolLease } from './spool-leases.ts';
 export type { IndexedNode, IndexedSpool } from './spool-registry.ts';

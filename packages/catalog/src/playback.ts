@@ -4,6 +4,7 @@ import type { Database } from './database.ts';
 import { boundsOfDay, type Day } from './day-totals.ts';
 import { readStoredSegments } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
+import { readLostGaps } from './lost-spools.ts';
 import type { PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
 
@@ -111,6 +112,12 @@ export const playbackOfStream =
         .groupBy(g.recording_id),
     );
     const missingOf = new Map(missing.map((each) => [each.recording_id, each]));
+    const sessions = new Map(found.map(({ session }) => [session.recording_id, session]));
+    const lost = await database.read((queries) => readLostGaps(queries, database.tables, [...sessions.values()]));
+    for (const { recording_id, from_ms, to_ms } of lost) {
+      const { gaps, gaps_ms } = missingOf.get(recording_id) ?? { gaps: 0, gaps_ms: 0 };
+      missingOf.set(recording_id, { recording_id, gaps: gaps + 1, gaps_ms: gaps_ms + to_ms - from_ms });
+    }
     const listed = (each: DayOfRecording) => listedRecording(each, missingOf.get(each.session.recording_id));
     const byDay = Map.groupBy(found, ({ day }) => keyOfDay(day));
     return days.map((row) => ({ ...row, recordings: (byDay.get(keyOfDay(row)) ?? []).map(listed) }));
@@ -151,13 +158,14 @@ export const recordingsOfDay =
           ),
         )
         .orderBy(asc(gaps.from_ms));
+      const lost = await readLostGaps(queries, database.tables, recordings, { fromMs, toMs });
       const of = <T extends { recording_id: string }>(rows: T[], id: string) =>
         rows.filter((row) => row.recording_id === id);
       return recordings.map((recording) => ({
         recording,
         inits: of(initRows, recording.recording_id),
         segments: segments.get(recording.recording_id) ?? [],
-        gaps: of(gapRows, recording.recording_id),
+        gaps: of([...gapRows, ...lost], recording.recording_id).sort((a, b) => a.from_ms - b.from_ms),
       }));
     });
   };

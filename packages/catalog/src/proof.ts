@@ -2,6 +2,7 @@
 import type { TrackKind } from '@weir/contracts';
 import { and, asc, desc, eq, gt, inArray, lte, or, sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
+import { readLostGaps } from './lost-spools.ts';
 import { type IndexedGap, type IndexedInit, type IndexedRecording, type IndexedSegment, isShown } from './playback.ts';
 
 /** Number and hash of the last file of a track before a segment. */
@@ -95,7 +96,7 @@ export const chainOf =
     return { heads, segments, next: found.length > limit ? (segments.at(-1)?.number ?? null) : null };
   };
 
-/** A recording's init files and the gaps that stand. */
+/** A recording's init files and the gaps that stand, what a lost spool has not sent among them. */
 export const frameOf =
   (database: Database) =>
   async (recordingId: string): Promise<{ inits: IndexedInit[]; gaps: IndexedGap[] }> => {
@@ -110,5 +111,10 @@ export const frameOf =
         .where(and(eq(g.recording_id, recordingId), eq(g.withdrawn, false)))
         .orderBy(asc(g.from_ms)),
     );
-    return { inits, gaps };
+    const { sessions: s } = database.tables;
+    const lost = await database.read(async (queries) => {
+      const sessions = await queries.select().from(s).where(eq(s.recording_id, recordingId));
+      return readLostGaps(queries, database.tables, sessions);
+    });
+    return { inits, gaps: [...gaps, ...lost].sort((a, b) => a.from_ms - b.from_ms) };
   };

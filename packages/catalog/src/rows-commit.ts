@@ -160,7 +160,12 @@ const commitIn = async (
   await forgetRefusals(deps, tx, page.spool, rows, refused);
   await noteRefusals(deps, tx, page.spool, refused);
   const cursor = Math.max(before, ...rows.slice(-1).map((row) => row.stamp));
-  if (cursor > before) await tx.update(spools).set({ cursor }).where(eq(spools.spool_id, page.spool));
+  // A spool that sends what is new is not lost.
+  if (cursor > before)
+    await tx
+      .update(spools)
+      .set({ cursor, lost_since_ms: null, lost_by: null, unlisted_ms: 0 })
+      .where(eq(spools.spool_id, page.spool));
   return { cursor, refused };
 };
 

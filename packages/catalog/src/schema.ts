@@ -86,6 +86,15 @@ const spoolTables = (kit: typeof postgresKit) => ({
     node: kit.text('node'),
     cursor: kit.big('cursor'),
     last_seen_ms: kit.big('last_seen_ms'),
+    last_listed_ms: kit.maybeBig('last_listed_ms'),
+    unlisted_ms: kit.big('unlisted_ms').default(0),
+    lost_since_ms: kit.maybeBig('lost_since_ms'),
+    lost_by: kit.maybeText('lost_by').$type<'operator' | 'unlisted'>(),
+  }),
+  leases: kit.table('spool_leases', {
+    spool_id: kit.text('spool_id'),
+    holder: kit.text('holder'),
+    until_ms: kit.big('until_ms'),
   }),
   refusals: kit.table('refusals', {
     spool_id: kit.text('spool_id'),

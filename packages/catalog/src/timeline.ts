@@ -7,6 +7,7 @@ import { and, asc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle
 import type { Database, Queries } from './database.ts';
 import { readStretches, type TimedStretch } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
+import { readLostSpools } from './lost-spools.ts';
 import type { IndexedGap } from './playback.ts';
 import type { Tables } from './schema.ts';
 import { type Bare, holesBetween, joinStretches, seamMs, subtractStretches } from './timeline-spans.ts';
@@ -23,7 +24,12 @@ type Missing = Extract<TimelineSpan, { kind: 'missing' }>;
 type Parts = { present: Bare[]; pending: (Bare & { session: Session })[]; missing: Missing[] };
 
 /** What one recording has of the time. */
-const partsOf = (session: Session, stretches: readonly TimedStretch[], gaps: readonly IndexedGap[]): Parts => {
+const partsOf = (
+  session: Session,
+  stretches: readonly TimedStretch[],
+  gaps: readonly IndexedGap[],
+  isLost: boolean,
+): Parts => {
   const { recording_id } = session;
   const known: Missing[] = gaps.map(({ from_ms, to_ms, cause }) => ({
     kind: 'missing',
@@ -42,11 +48,13 @@ const partsOf = (session: Session, stretches: readonly TimedStretch[], gaps: rea
   const without = <T extends Bare>(stretches: readonly T[]) => subtractStretches(stretches, noMedia);
   const joined = (...states: TimedStretch['state'][]) =>
     joinStretches(states.length === 0 ? stretches : stretches.filter(({ state }) => states.includes(state)), seamMs);
+  const waiting = without(joined('pending'));
   return {
     present: without(joined('stored')),
-    pending: without(joined('pending')).map((stretch) => ({ ...stretch, session })),
+    pending: isLost ? [] : waiting.map((stretch) => ({ ...stretch, session })),
     missing: [
       ...known,
+      ...(isLost ? waiting.map(lost('spool_lost')) : []),
       ...without(joined('gone')).map(lost('evicted')),
       ...without(joined('refused')).map(lost('refused')),
       ...without(holesBetween(joined())).map(lost('unexplained')),
@@ -144,9 +152,10 @@ export const timelineOf =
       const ids = found.map(({ recording_id }) => recording_id);
       const stretches = await readStretches(queries, t, ids, range.from - longestSegmentMs, to);
       const gaps = Map.groupBy(await gapsIn(queries, t, ids, range), ({ recording_id }) => recording_id);
+      const lost = await readLostSpools(queries, t);
       const parts = found.map((session) => {
-        const { recording_id: id } = session;
-        return partsOf(session, stretches.get(id) ?? [], gaps.get(id) ?? []);
+        const { recording_id: id, spool_id: spool } = session;
+        return partsOf(session, stretches.get(id) ?? [], gaps.get(id) ?? [], lost.has(spool));
       });
       const nowMs = now();
       const spans = spansOf(parts, { from: range.from, to }, nowMs);

@@ -51,6 +51,11 @@ export const commands: Record<string, Command> = {
     usage: '[--empty] [--config FILE] [--profile up]',
     run: async (args) => (await import('./reindex/reindex.ts')).reindex(args),
   },
+  spool: {
+    summary: 'list the spools that the index knows; declare one lost, so that what it has not sent counts as missing',
+    usage: 'list | lost SPOOL | found SPOOL  [--config FILE] [--profile up]',
+    run: async (args) => (await import('./spool/spool.ts')).spool(args),
+  },
   'hash-password': {
     summary: 'read a password from standard input and print its argon2id hash for weir.toml',
     usage: '< FILE',

@@ -159,7 +159,7 @@ describe('commands', () => {
   test.each(written)('%s names only commands and scripts that exist', (page) => {
     const text = read(page);
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-    const run = [...text.matchAll(/\bnpm run ([a-z:-]+)/g)].map((match) => match[1] ?? '');
+    const run = [...text.matchAll(/\bnpm run ([a-z0-9:-]+)/g)].map((match) => match[1] ?? '');
     expect(run.filter((name) => !(name in scripts))).toEqual([]);
     const spans = [...codeSpans(text), ...blocksOf(text, 'sh').flatMap((block) => block.split('\n'))];
     const asked = spans.flatMap((span) => /^(?:npm run )?weir ([a-z-]+)/.exec(span)?.[1] ?? []);

@@ -115,7 +115,10 @@ export const playbackStreamDay = playbackDay.omit({ recordings: true }).extend({
   ),
 });
 
-/** One URL asked of `POST /api/storage/presign`; `path` is an object key. `sha256` in lower-case hex. */
+/**
+ * One URL asked of `POST /api/storage/presign`; `path` is an object key, `sha256` and `md5` are lower-case hex, `md5` for
+ * a bucket that takes no sha256 checksum.
+ */
 export const presignItem = z.strictObject({
   method: z.enum(['GET', 'PUT', 'HEAD']),
   path: z.string().max(1024),
@@ -123,6 +126,10 @@ export const presignItem = z.strictObject({
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  md5: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
     .optional(),
   length: z.int().min(0).max(5_368_709_120).optional(),
   type: z.string().max(128).optional(),

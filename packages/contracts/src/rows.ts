@@ -11,6 +11,9 @@ const wallMs = z.int().min(0);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const id = z.string().regex(/^[0-9a-f-]{16,64}$/);
 
+/** The id of a spool. */
+export const spoolId = id;
+
 /** Which of the two tracks a file belongs to. */
 export const trackKind = z.enum(['video', 'audio']);
 

@@ -52,6 +52,7 @@ export const errorCodes = {
   alias_taken: input(409, 'Another node uses this alias', 'Give each node its own alias'),
   claim_refused: input(409, 'Another recorder holds the stream', 'Nothing: the holder records it'),
   not_indexed: input(409, 'Not everything of the recording is indexed', 'Wait until it is, then delete again'),
+  spool_attached: input(409, 'A node has the spool', 'Stop the recorder that has it, then declare it lost'),
   precondition_failed: input(412, 'The object exists with other content, or changed', 'Read it again before writing'),
   body_too_large: input(413, 'The request body is too large', 'Send less; the detail names the limit'),
   unsupported_media_type: input(415, 'The content type is not taken here', 'Send the type that the detail names'),

@@ -1,3 +1,4 @@
+export { type CaptivePortal, startCaptivePortal } from './captive-portal.ts';
 export { type Child, type ChildOptions, freePort, startChild } from './child-process.ts';
 export { type Chromium, launchChromium } from './chromium.ts';
 export { encodePictures, type PictureCodec, type PictureRun, packetizePicture } from './coded-picture.ts';
@@ -23,6 +24,7 @@ export { type S3RequestRecord, type S3Server, type S3ServerOptions, startS3Serve
 export type { S3Fault, S3FaultRule, S3Faults } from './s3-server-faults.ts';
 export type { ObjectStore } from './s3-server-objects.ts';
 export { openShaka, type Shaka, type ShakaState } from './shaka.ts';
+export { type Swift, startSwift, swiftMissing } from './swift.ts';
 export { connectTap, type TapClient } from './tap-client.ts';
 export { startTapServer, type TapPublisher, type TapServer } from './tap-server.ts';
 export { openTcpProxy, type TcpMeddler, type TcpProxy, type TcpProxyMode } from './tcp-proxy.ts';

@@ -43,13 +43,15 @@ const isExecutable = (path: string): boolean => {
 // Where Debian's browser is not, another build of it serves as well.
 const otherNames: Partial<Record<Program, readonly string[]>> = { chromium: ['google-chrome', 'google-chrome-stable'] };
 
-/** The path of a program, `undefined` when the machine has none. */
-export const findProgram = (program: Program): string | undefined => {
+/** The path of one of these names, `undefined` when the machine has none. */
+export const onPath = (...names: readonly string[]): string | undefined => {
   const inPath = (process.env.PATH ?? '').split(delimiter).filter((directory) => directory !== '');
   const directories = [...inPath, ...postgresDirectories(), '/usr/local/bin', '/usr/bin', '/usr/sbin', '/sbin'];
-  const names = [program, ...(otherNames[program] ?? [])];
   return names.flatMap((name) => directories.map((directory) => join(directory, name))).find(isExecutable);
 };
+
+/** The path of a program, `undefined` when the machine has none. */
+export const findProgram = (program: Program): string | undefined => onPath(program, ...(otherNames[program] ?? []));
 
 /** What the machine does not have of all that tests ask for. */
 export const missingPrograms = (find = findProgram): { program: string; package: string }[] =>

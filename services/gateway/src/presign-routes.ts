@@ -66,10 +66,11 @@ const grant = async (caller: Identity, item: PresignItem, recordDir: string, cla
 };
 
 const requestOf = (item: PresignItem, name: ObjectName) => {
-  const { method, path: key, ttl_seconds: ttlSeconds, sha256, length, type, create_only } = item;
+  const { method, path: key, ttl_seconds: ttlSeconds, sha256, md5, length, type, create_only } = item;
   if (method !== 'PUT') return { method, key, ttlSeconds };
   const isFinal = name.kind === 'segment' || name.kind === 'init';
-  return { method, key, ttlSeconds, sha256, length, type: type ?? mediaType(name), createOnly: create_only ?? isFinal };
+  const promised = { sha256, md5, length, type: type ?? mediaType(name), createOnly: create_only ?? isFinal };
+  return { method, key, ttlSeconds, ...promised };
 };
 
 const refusalOf = (error: unknown): ProblemDocument => {

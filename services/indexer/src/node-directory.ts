@@ -1,4 +1,4 @@
-import { type NodeStatus, nodeStatus, type WeirConfig } from '@weir/contracts';
+import { type NodeStatus, nodeStatus, spoolId, type WeirConfig } from '@weir/contracts';
 
 /** A node as the indexer knows it. `url` is null while it can be reached by messages alone. */
 export type KnownNode = {
@@ -40,7 +40,8 @@ export const openNodeDirectory = (configured: WeirConfig['nodes']): NodeDirector
   const node = (alias: string): KnownNode =>
     nodes.get(alias) ?? { alias, url: null, streamPatterns: anyStream, status: null };
   const onSpool = (spool: string, alias: string): void => {
-    if (holders.has(spool) || holders.size < maxSpools) holders.set(spool, alias);
+    if (!spoolId.safeParse(spool).success) counts.dropped += 1;
+    else if (holders.has(spool) || holders.size < maxSpools) holders.set(spool, alias);
     else counts.dropped += 1;
   };
   return {

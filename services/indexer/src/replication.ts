@@ -9,6 +9,7 @@ import { type Acknowledge, acknowledge } from './acknowledgement.ts';
 import type { NodeClient } from './node-client.ts';
 import { type KnownNode, type NodeDirectory, readNodeStatus } from './node-directory.ts';
 import { type LaneCounts, openSpoolLane, type SpoolLane } from './spool-lane.ts';
+import { LEASE_MS, openSpoolLeases, type SpoolLeases } from './spool-leases.ts';
 import { turnstile } from './turnstile.ts';
 
 /** What the replication needs; `bus` is null where there is no broker. */
@@ -19,6 +20,8 @@ export type ReplicationDeps = {
   bus: Pick<Bus, 'publish' | 'subscribe'> | null;
   prefix: string;
   indexId: string;
+  /** Names this indexer among those on the same database; the same after a restart. */
+  holder: string;
   pullEveryMs: number;
   log: Log;
   clock: Clock;
@@ -28,6 +31,8 @@ export type ReplicationDeps = {
 export type Replication = AsyncDisposable & {
   readonly counts: LaneCounts & { undecodable: number; droppedSpools: number };
   spools(): number;
+  /** Spools that this indexer works on. */
+  heldSpools(): number;
   /** Resolves when nothing waits and nothing runs. */
   idle(): Promise<void>;
 };
@@ -40,6 +45,7 @@ const newCounts = (): Replication['counts'] => ({
   committedRows: 0,
   refusedRows: 0,
   droppedPages: 0,
+  leftPages: 0,
   holes: 0,
   pulledRows: 0,
   failedPulls: 0,
@@ -49,7 +55,13 @@ const newCounts = (): Replication['counts'] => ({
 });
 
 /** Makes lanes when their spools are first heard of; at most 10,000, the others are counted. */
-const openLanes = (deps: ReplicationDeps, tell: Acknowledge, counts: Replication['counts'], signal: AbortSignal) => {
+const openLanes = (
+  deps: ReplicationDeps,
+  leases: SpoolLeases,
+  tell: Acknowledge,
+  counts: Replication['counts'],
+  signal: AbortSignal,
+) => {
   const { catalog, client, directory, indexId, log, clock } = deps;
   const lanes = new Map<string, SpoolLane>();
   const inTurn = turnstile(pullsAtOnce);
@@ -64,6 +76,7 @@ const openLanes = (deps: ReplicationDeps, tell: Acknowledge, counts: Replication
     const made = openSpoolLane(spool, {
       catalog,
       client,
+      leases,
       acknowledge: tell,
       indexId,
       holder,
@@ -155,7 +168,13 @@ export const openReplication = async (deps: ReplicationDeps): Promise<Replicatio
   const controller = new AbortController();
   const counts = newCounts();
   const tell = acknowledge({ bus, prefix, indexId, now: () => clock.now() });
-  const lanes = openLanes(deps, tell, counts, controller.signal);
+  const leases = openSpoolLeases({
+    ...deps,
+    leaseMs: LEASE_MS,
+    // A reminder, not a wish: a node that does not answer is not asked any sooner for it.
+    onFree: (spool) => lanes.lane(spool)?.remindPull(),
+  });
+  const lanes = openLanes(deps, leases, tell, counts, controller.signal);
   const fixed = directory.nodes().map(({ alias }) => alias);
   for (const { spool_id, node } of await catalog.spools()) directory.onSpool(spool_id, node);
   const undo = await followBus(deps, lanes, counts);
@@ -166,12 +185,14 @@ export const openReplication = async (deps: ReplicationDeps): Promise<Replicatio
   return {
     counts,
     spools: () => lanes.all().length,
+    heldSpools: leases.held,
     idle,
     async [Symbol.asyncDispose]() {
       await Promise.all(undo.map((stop) => stop()));
       controller.abort();
       await pulling;
       await idle();
+      await leases[Symbol.asyncDispose]();
     },
   };
 };

@@ -27,15 +27,22 @@ export type IndexerDeps = ServiceStart & { scope: Scope; signal: AbortSignal; cl
 /** An indexer that runs: the port of its health and metrics, and its counters for tests. */
 export type Indexer = { port: number; replication: Replication };
 
-const openBus = async ({ config, secrets, profile, scope, signal, log }: IndexerDeps): Promise<Bus | null> => {
+const openBus = async (
+  { config, secrets, profile, scope, signal, log }: IndexerDeps,
+  clientId: string,
+): Promise<Bus | null> => {
   const url = brokerUrl(config, profile);
   if (url === null) {
     log.warn('no broker in [net4mqtt]: only nodes of [[nodes]] are indexed');
     return null;
   }
-  const instance = await loadOrCreateFile(join(config.data_dir, 'indexer-id'), () => randomBytes(6).toString('hex'));
-  const clientId = `indexer-${nodeAlias(config)}-${instance.trim()}`;
   return scope.use(await connectBus({ url, clientId, ...secrets.broker('indexer'), log, signal }), 'bus');
+};
+
+/** What tells this indexer from others, at the broker and in the database; it stays over restarts. */
+const indexerName = async ({ config }: IndexerDeps): Promise<string> => {
+  const instance = await loadOrCreateFile(join(config.data_dir, 'indexer-id'), () => randomBytes(6).toString('hex'));
+  return `indexer-${nodeAlias(config)}-${instance.trim()}`;
 };
 
 const openIndex = async ({ config, scope, log }: IndexerDeps, clock: Clock): Promise<Catalog> => {
@@ -56,12 +63,13 @@ const openClient = ({ secrets, signal }: IndexerDeps, clock: Clock): NodeClient 
   return openNodeClient({ tokenFor, signal });
 };
 
-const addMetrics = (metrics: Metrics, { counts, spools }: Replication): void => {
+const addMetrics = (metrics: Metrics, { counts, spools, heldSpools }: Replication): void => {
   const counted: [string, string, () => number][] = [
     ['committed_rows', 'Ledger rows committed', () => counts.committedRows],
     ['refused_rows', 'Ledger rows passed without being taken', () => counts.refusedRows],
     ['pulled_rows', 'Ledger rows that were asked for over HTTP', () => counts.pulledRows],
     ['dropped_pages', 'Messages with rows dropped because too many waited; pulled later', () => counts.droppedPages],
+    ['left_pages', 'Messages with rows left to the indexer that has the spool', () => counts.leftPages],
     ['holes', 'Messages with rows missing before them', () => counts.holes],
     ['failed_pulls', 'Pulls that a node did not answer', () => counts.failedPulls],
     ['failed_commits', 'Commits that failed, mostly because the database was away', () => counts.failedCommits],
@@ -70,6 +78,9 @@ const addMetrics = (metrics: Metrics, { counts, spools }: Replication): void => 
   ];
   for (const [name, help, read] of counted) metrics.counted(`indexer_${name}_total`, help, read);
   metrics.gauge('indexer_spools', 'Spools that were heard of since the start', [], (gauge) => gauge.set(spools()));
+  metrics.gauge('indexer_held_spools', 'Spools that this indexer, of those on its database, works on', [], (gauge) =>
+    gauge.set(heldSpools()),
+  );
 };
 
 /** Opens the indexer; the database must answer, the broker need not. */
@@ -77,7 +88,8 @@ export const openIndexer = async (deps: IndexerDeps): Promise<Indexer> => {
   const { config, secrets, scope, log, clock = systemClock } = deps;
   const client = openClient(deps, clock);
   const catalog = await openIndex(deps, clock);
-  const bus = await openBus(deps);
+  const holder = await indexerName(deps);
+  const bus = await openBus(deps, holder);
   const replication = scope.use(
     await openReplication({
       catalog,
@@ -86,6 +98,7 @@ export const openIndexer = async (deps: IndexerDeps): Promise<Indexer> => {
       bus,
       prefix: config.net4mqtt.topic_prefix,
       indexId: secrets.indexId,
+      holder,
       pullEveryMs: config.indexer.pull_seconds * 1000,
       log,
       clock,

@@ -1,7 +1,8 @@
 /**
  * One spool's rows on their way into the index, one page after another. Pages come by messages, into a bounded queue;
  * what does not fit, or what a hole shows to be missing, is pulled from the node. Each commit is acknowledged. While the
- * database is away the lane waits with the page in hand.
+ * database is away the lane waits with the page in hand. While another indexer has the spool's lease the lane drops what
+ * comes, and when it gets the lease it pulls all that it dropped.
  */
 import type { Catalog, CommitResult, RefusedRow } from '@weir/catalog';
 import type { RowsPage } from '@weir/contracts';
@@ -9,12 +10,15 @@ import { backoff, type Clock, isWeirError, type Log, oneLine } from '@weir/runti
 import type { Acknowledge } from './acknowledgement.ts';
 import type { NodeClient } from './node-client.ts';
 import type { KnownNode } from './node-directory.ts';
+import type { SpoolLeases } from './spool-leases.ts';
 
 /** Numbers of all lanes together. */
 export type LaneCounts = {
   committedRows: number;
   refusedRows: number;
   droppedPages: number;
+  /** Pages left to the indexer that has the spool. */
+  leftPages: number;
   holes: number;
   pulledRows: number;
   failedPulls: number;
@@ -25,6 +29,7 @@ export type LaneCounts = {
 export type LaneDeps = {
   catalog: Pick<Catalog, 'commitRows' | 'cursorOf' | 'refusedRows'>;
   client: Pick<NodeClient, 'rows'>;
+  leases: Pick<SpoolLeases, 'take' | 'giveUp'>;
   acknowledge: Acknowledge;
   indexId: string;
   /** The node that has the spool now, or null. */
@@ -57,7 +62,7 @@ const maxLeftOut = 30;
 
 /** Opens the lane of a spool. */
 export const openSpoolLane = (spool: string, deps: LaneDeps): SpoolLane => {
-  const { catalog, client, acknowledge, indexId, counts, clock, signal } = deps;
+  const { catalog, client, leases, acknowledge, indexId, counts, clock, signal } = deps;
   const log = deps.log.child({ spool });
   const waiting: { page: RowsPage; sender: KnownNode }[] = [];
   // Refused rows that no pull has named yet; null: whatever the index has noted, for this process has just begun.
@@ -68,19 +73,24 @@ export const openSpoolLane = (spool: string, deps: LaneDeps): SpoolLane => {
   let leftOut = 0;
   let running: Promise<void> | null = null;
 
-  const commit = async (page: RowsPage, sender: KnownNode): Promise<CommitResult> => {
+  const told = (sender: KnownNode, page: RowsPage, result: CommitResult): CommitResult => {
+    counts.committedRows += result.missing === true ? 0 : page.rows.length - result.refused.length;
+    counts.refusedRows += result.refused.length;
+    if (result.refused.length > 0)
+      log.warn({ refused: result.refused.slice(0, 3), rows: result.refused.length }, 'rows refused');
+    untold = untold === null ? null : [...untold, ...result.refused].slice(-maxUntold);
+    acknowledge(sender.alias, { spool, cursor: result.cursor, refused: result.refused });
+    return result;
+  };
+
+  /** Null when the spool is another indexer's. */
+  const commit = async (page: RowsPage, sender: KnownNode): Promise<CommitResult | null> => {
     const delays = backoff({ baseMs: 200, capMs: 5_000 });
     const options = { node: sender.alias, streamPatterns: sender.streamPatterns };
     for (;;) {
       try {
-        const result = await catalog.commitRows(page, options);
-        counts.committedRows += result.missing === true ? 0 : page.rows.length - result.refused.length;
-        counts.refusedRows += result.refused.length;
-        if (result.refused.length > 0)
-          log.warn({ refused: result.refused.slice(0, 3), rows: result.refused.length }, 'rows refused');
-        untold = untold === null ? null : [...untold, ...result.refused].slice(-maxUntold);
-        acknowledge(sender.alias, { spool, cursor: result.cursor, refused: result.refused });
-        return result;
+        if (!(await leases.take(spool))) return null;
+        return told(sender, page, await catalog.commitRows(page, options));
       } catch (error) {
         if (!isWeirError(error, 'database_unavailable')) throw error;
         counts.failedCommits += 1;
@@ -91,11 +101,12 @@ export const openSpoolLane = (spool: string, deps: LaneDeps): SpoolLane => {
   };
 
   const take = async (page: RowsPage, sender: KnownNode): Promise<void> => {
-    const { missing, cursor } = await commit(page, sender);
-    if (missing !== true) return;
+    const result = await commit(page, sender);
+    if (result === null) counts.leftPages += 1;
+    if (result?.missing !== true) return;
     counts.holes += 1;
     isPullWished = true;
-    log.debug({ cursor, after: page.after }, 'rows missing before a page');
+    log.debug({ cursor: result.cursor, after: page.after }, 'rows missing before a page');
   };
 
   /** Asks until an answer is empty: only then has the spool been told of the last commit. */
@@ -110,8 +121,8 @@ export const openSpoolLane = (spool: string, deps: LaneDeps): SpoolLane => {
       untold = [];
       if (rows.length === 0) return;
       counts.pulledRows += rows.length;
-      const { cursor } = await commit({ spool, after: since, rows }, node);
-      if (cursor <= since) return;
+      const result = await commit({ spool, after: since, rows }, node);
+      if (result === null || result.cursor <= since) return;
     }
   };
 
@@ -120,6 +131,7 @@ export const openSpoolLane = (spool: string, deps: LaneDeps): SpoolLane => {
     if (node === null) return;
     const { url } = node;
     try {
+      if (!(await leases.take(spool))) return;
       // Only messages reach it: a cursor below its last stamp makes the uploader send again from there.
       if (url === null) acknowledge(node.alias, { spool, cursor: await catalog.cursorOf(spool), refused: [] });
       else await deps.inTurn(() => pull(node, url));
@@ -133,6 +145,8 @@ export const openSpoolLane = (spool: string, deps: LaneDeps): SpoolLane => {
       // Said once, not every few seconds for as long as a site is away.
       log[failures > 0 ? 'debug' : 'warn']({ node: node.alias, reason: oneLine(error) }, 'spool not asked');
       failures = isNode ? failures + 1 : 0;
+      // Another indexer may reach it; without the database the lease is nobody's business.
+      if (isNode) await leases.giveUp(spool).catch(() => undefined);
       leftOut = Math.min(2 ** failures - 1, maxLeftOut);
     }
   };

@@ -1,20 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
-import { type Bucket, openBucket, type PresignRequest } from '@weir/bucket';
-import { encodeKey, type PresignItem, presignBody } from '@weir/contracts';
+import { openBucket } from '@weir/bucket';
+import { encodeKey, type PresignItem } from '@weir/contracts';
 import { type S3Server, type S3ServerOptions, startS3Server } from '@weir/testkit';
 import { afterEach, expect, test } from 'vitest';
-import {
-  startTestUploader,
-  type TestSpool,
-  testSpool,
-  until,
-  untilStored,
-  uploaderConfig,
-  uploaderFlags,
-} from './uploader-fixture.ts';
+import { type GatewayRules, siteConfig, startGateway } from './gateway-fixture.ts';
+import { startTestUploader, testSpool, until, untilStored } from './uploader-fixture.ts';
 
 let stack = new AsyncDisposableStack();
 afterEach(async () => {
@@ -22,63 +11,13 @@ afterEach(async () => {
   stack = new AsyncDisposableStack();
 });
 
-type Problem = { code: string; status: number };
-type GatewayRules = {
-  /** The problem an item gets instead of a URL. */
-  refuse?: (item: PresignItem) => Problem | null;
-  /** The status the whole request gets. */
-  status?: () => number;
-};
-
-/** A gateway that presigns for one token, with the bucket's own `presign`. */
-const startGateway = async (bucket: Bucket, { refuse, status }: GatewayRules = {}) => {
-  const items: PresignItem[] = [];
-  const answer = async (item: PresignItem) => {
-    items.push(item);
-    const problem = refuse?.(item) ?? null;
-    if (problem !== null) return { type: 'about:blank', title: problem.code, ...problem };
-    const { method, path: key, ttl_seconds: ttlSeconds, sha256, length, type, create_only: createOnly } = item;
-    const wish: PresignRequest = { method, key, ttlSeconds };
-    return bucket.presign(method === 'PUT' ? { ...wish, sha256, length, type, createOnly } : wish);
-  };
-  const handle = async (request: IncomingMessage) => {
-    if (request.url !== '/api/storage/presign') return { status: 404, body: {} };
-    if (request.headers.authorization !== 'Bearer token-of-site') return { status: 401, body: {} };
-    const wanted = status?.() ?? 200;
-    if (wanted !== 200) return { status: wanted, body: {} };
-    const body = presignBody.parse(JSON.parse(await text(request)));
-    if (!('items' in body)) return { status: 400, body: {} };
-    return { status: 200, body: { items: await Promise.all(body.items.map(answer)) } };
-  };
-  const server = createServer(async (request, response) => {
-    const { status: code, body } = await handle(request);
-    response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  stack.defer(() => void server.close());
-  stack.defer(() => server.closeAllConnections());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, items };
-};
-
 const startCloud = async (rules: GatewayRules = {}, s3: Partial<S3ServerOptions> = {}) => {
   const keys = { accessKey: 'weir', secretKey: 'correct' };
   const server = stack.use(await startS3Server({ ...keys, buckets: ['recordings'], ...s3 }));
   const credentials = { access_key_id: 'weir', secret_access_key: 'correct', disable_config_load: true };
   const storage = { type: 's3', bucket: 'recordings', endpoint: server.endpoint, ...credentials } as const;
   const bucket = stack.use(await openBucket(storage, { now: Date.now, random: Math.random }));
-  return { server, gateway: await startGateway(bucket, rules) };
-};
-
-const siteConfig = (t: TestSpool, gatewayUrl: string) => {
-  // A site by way of a gateway needs no storage of its own.
-  const { 'recorder.storage.type': _, 'recorder.storage.root': __, ...flags } = uploaderFlags(t);
-  return uploaderConfig({
-    ...flags,
-    'recorder.upload.enabled': 'true',
-    'recorder.upload.liveman_url': `${gatewayUrl}/`,
-    'recorder.upload.liveman_token': 'token-of-site',
-    'recorder.upload.presign_ttl_seconds': '60',
-  });
+  return { server, gateway: stack.use(await startGateway(bucket, rules)) };
 };
 
 const keysOf = (server: S3Server) => server.store.keys('recordings');

@@ -1,157 +1,121 @@
 import {
   BucketError,
   digestPresigned,
-  type FetchLike,
   headPresigned,
   isSameObject,
+  md5Of,
+  type PutResult,
   putPresigned,
-  retryAfterMs,
+  refuseForeignHead,
+  unconfirmed,
 } from '@weir/bucket';
-import { type PresignedUrl, type PresignItem, presignBatchAnswer, problemDocument } from '@weir/contracts';
-import { GatewayRefusal } from './gateway-refusal.ts';
+import type { PresignItem } from '@weir/contracts';
+import { type PresignerDeps, presigner } from './presigner.ts';
 import type { Target, UploadObject } from './target.ts';
 
-/** How URLs are asked of a gateway. */
-export type PresignedStorageDeps = {
-  /** Base URL of the gateway. */
-  gatewayUrl: string;
-  token: string;
+/** What storage behind a gateway needs. */
+export type PresignedStorageDeps = PresignerDeps & {
   ttlSeconds: number;
-  fetch?: FetchLike;
-  now: () => number;
-  /** Ends every question that is under way. */
-  signal: AbortSignal;
-  timeoutMs?: number;
+  /** Told once when the bucket turns out not to take a header; puts go on without. */
+  onUnsupported?: (header: string) => void;
 };
 
-const MAX_BATCH = 100;
-const MAX_ANSWER_BYTES = 1_048_576;
-
-const textOf = async (response: Response): Promise<string> => {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_ANSWER_BYTES)
-      throw new RangeError(`the gateway's answer has more than ${MAX_ANSWER_BYTES} bytes; check liveman_url`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
-};
-
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-};
-
-/** The answers of a batch, in the order of the items; throws when the request was refused as a whole. */
-const answersOf = (url: string, response: Response, text: string, wanted: number, nowMs: number) => {
-  const body = parse(text);
-  if (response.status !== 200) {
-    const { code = '', detail = text.slice(0, 200) } = problemDocument.safeParse(body).data ?? {};
-    const said = [response.status, code, detail].filter((part) => part !== '').join(' ');
-    const remedy = response.status === 401 ? '; correct recorder.upload.liveman_token' : '';
-    const waitMs = retryAfterMs(response.headers.get('retry-after'), nowMs);
-    throw new GatewayRefusal(code, response.status, `POST ${url}: ${said}${remedy}`, false, waitMs);
-  }
-  const answer = presignBatchAnswer.safeParse(body);
-  if (answer.success && answer.data.items.length === wanted) return answer.data.items;
-  const message = `POST ${url}: expected ${wanted} items, got something else; is liveman_url a Weir gateway?`;
-  throw new GatewayRefusal('', response.status, message, false);
-};
-
-type Question = { item: PresignItem; answer: PromiseWithResolvers<PresignedUrl> };
-
-/** Asks for URLs; questions of the same turn of the event loop travel as one batch. */
-const presigner = ({
-  gatewayUrl,
-  token,
-  fetch: fetchLike = fetch,
-  now,
-  signal,
-  timeoutMs = 15_000,
-}: PresignedStorageDeps) => {
-  const url = `${gatewayUrl.replace(/\/+$/, '')}/api/storage/presign`;
-  let waiting: Question[] = [];
-
-  const ask = async (batch: readonly Question[]): Promise<void> => {
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const body = JSON.stringify({ items: batch.map(({ item }) => item) });
-    const ends = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    const response = await fetchLike(url, { method: 'POST', headers, body, redirect: 'manual', signal: ends });
-    const answers = answersOf(url, response, await textOf(response), batch.length, now());
-    for (const [index, { item, answer }] of batch.entries()) {
-      const given = answers[index];
-      if (given !== undefined && 'url' in given) answer.resolve(given);
-      else if (given !== undefined)
-        answer.reject(
-          new GatewayRefusal(given.code, given.status, `${item.path}: ${given.detail ?? given.title}`, true),
-        );
-    }
-  };
-
-  const failureOf = (error: unknown): unknown => {
-    if (signal.aborted) return signal.reason;
-    if (error instanceof GatewayRefusal) return error;
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    const words = cause instanceof Error ? cause.message : String(cause);
-    return new BucketError('network', `POST ${url}: ${words}; check liveman_url and the network`, { cause });
-  };
-
-  const askAll = (): void => {
-    const questions = waiting;
-    waiting = [];
-    for (let at = 0; at < questions.length; at += MAX_BATCH) {
-      const batch = questions.slice(at, at + MAX_BATCH);
-      ask(batch).catch((error: unknown) => {
-        for (const { answer } of batch) answer.reject(failureOf(error));
-      });
-    }
-  };
-
-  return (item: PresignItem): Promise<PresignedUrl> => {
-    if (waiting.length === 0) setImmediate(askAll);
-    const answer = Promise.withResolvers<PresignedUrl>();
-    waiting.push({ item, answer });
-    return answer.promise;
-  };
-};
+/** `damaged`: ours by its metadata, but not by its bytes. */
+type Found = Exclude<PutResult, 'stored'> | 'damaged';
 
 /**
- * Storage behind presigned URLs: each is asked for just before it is used, so none grows old in a queue. What stands
- * there already (412) is settled by a HEAD, presigned as well: equal size and hash is success.
+ * Storage behind presigned URLs: each is asked for just before it is used, so none grows old in a queue. An answer that
+ * does not name the bytes is settled by reading them back; what stands there already (412) by a HEAD, presigned as
+ * well: equal size and hash is success. A bucket that answers 501 to `If-None-Match` or to a checksum is met without
+ * it from then on: a HEAD stands for the first, `Content-MD5` for the second.
  */
 export const presignedStorage = (deps: PresignedStorageDeps): Target => {
   const presign = presigner(deps);
   const ttl = deps.ttlSeconds;
-  const wishOf = ({ key, meta, spool }: UploadObject): PresignItem => ({
+  const abilities = { ifNoneMatch: true, checksum: true };
+
+  const wishOf = async ({ key, source, meta, spool }: UploadObject, createOnly: boolean): Promise<PresignItem> => ({
     method: 'PUT',
     path: key,
     ttl_seconds: ttl,
     sha256: meta.sha256,
+    ...(abilities.checksum ? {} : { md5: await md5Of(source, meta.bytes) }),
     length: meta.bytes,
     type: meta.type,
-    create_only: meta.createOnly,
+    create_only: createOnly && abilities.ifNoneMatch,
     spool,
   });
+
+  const digest: Target['digest'] = async ({ key, spool }, signal) => {
+    const given = await presign({ method: 'GET', path: key, ttl_seconds: ttl, spool });
+    return digestPresigned(given, deps, signal);
+  };
+
+  /** What stands at the object's key, `null` when nothing does. */
+  const settle = async ({ key, source, meta, spool }: UploadObject, signal: AbortSignal): Promise<Found | null> => {
+    const toHead = await presign({ method: 'HEAD', path: key, ttl_seconds: ttl, spool });
+    const found = await headPresigned(toHead, deps, signal);
+    refuseForeignHead(found, `HEAD ${key}`);
+    if (found === null) return null;
+    if (!isSameObject(found, meta)) return found.sha256 === meta.sha256 ? 'damaged' : 'exists-different';
+    // The metadata are what we promised; not every bucket has held the bytes against it.
+    if (found.etag?.includes(await md5Of(source, meta.bytes)) === true) return 'exists-same';
+    return isSameBytes(await digest({ key, spool }, signal), meta) ? 'exists-same' : 'damaged';
+  };
+
+  /** What a 412 comes to. */
+  const afterRefusal = async (object: UploadObject, createOnly: boolean, signal: AbortSignal): Promise<PutResult> => {
+    const found = await settle(object, signal);
+    // What is damaged is ours, so it may be replaced; a second 412 would be the answer to no condition.
+    if (found === 'damaged' && createOnly) return putOnce(object, false, signal);
+    if (found !== null && found !== 'damaged') return found;
+    const there = found === null ? 'though nothing is there; it was deleted' : 'and what is there is damaged';
+    throw new BucketError('precondition', `PUT ${object.key}: refused with 412 ${there}`);
+  };
+
+  const putOnce = async (object: UploadObject, createOnly: boolean, signal: AbortSignal): Promise<PutResult> => {
+    const { key, source, meta } = object;
+    const before = createOnly && !abilities.ifNoneMatch ? await settle(object, signal) : null;
+    if (before !== null && before !== 'damaged') return before;
+    const given = await presign(await wishOf(object, createOnly));
+    signal.throwIfAborted();
+    const result = await putPresigned(given, source, meta, deps, signal);
+    if (result === 'stored') return 'stored';
+    if (result === 'unconfirmed') {
+      if (isSameBytes(await digest(object, signal), meta)) return 'stored';
+      throw unconfirmed(`PUT ${key}`);
+    }
+    return afterRefusal(object, createOnly, signal);
+  };
+
+  /** Gives up one header a bucket may not know, the likeliest first; `false` when there is none left. */
+  const giveUpHeader = (createOnly: boolean): boolean => {
+    const header = createOnly && abilities.ifNoneMatch ? 'ifNoneMatch' : 'checksum';
+    if (!abilities[header]) return false;
+    abilities[header] = false;
+    deps.onUnsupported?.(header === 'checksum' ? 'x-amz-checksum-sha256' : 'If-None-Match');
+    return true;
+  };
+
   return {
     put: async (object, signal) => {
-      const { key, source, meta, spool } = object;
-      const given = await presign(wishOf(object));
-      signal.throwIfAborted();
-      if ((await putPresigned(given, source, meta.bytes, deps, signal)) === 'stored') return 'stored';
-      const toHead = await presign({ method: 'HEAD', path: key, ttl_seconds: ttl, spool });
-      const found = await headPresigned(toHead, deps, signal);
-      if (found === null)
-        throw new BucketError('precondition', `PUT ${key}: refused with 412 though nothing is there; it was deleted`);
-      return isSameObject(found, meta) ? 'exists-same' : 'exists-different';
+      for (;;) {
+        const asked = { ...abilities };
+        try {
+          return await putOnce(object, object.meta.createOnly, signal);
+        } catch (error) {
+          if (!(error instanceof BucketError) || error.class !== 'unsupported') throw error;
+          // Another put, under way at the same time, may have found it out already.
+          const isKnown = asked.ifNoneMatch !== abilities.ifNoneMatch || asked.checksum !== abilities.checksum;
+          if (!isKnown && !giveUpHeader(object.meta.createOnly)) throw error;
+        }
+      }
     },
-    digest: async ({ key, spool }, signal) => {
-      const given = await presign({ method: 'GET', path: key, ttl_seconds: ttl, spool });
-      return digestPresigned(given, deps, signal);
-    },
+    digest,
   };
 };
+
+const isSameBytes = (
+  found: { bytes: number; sha256: string } | null,
+  wanted: { bytes: number; sha256: string },
+): boolean => found?.bytes === wanted.bytes && found.sha256 === wanted.sha256;

@@ -58,7 +58,9 @@ const openTarget = async ({ config, secrets, scope, signal, log, clock, random }
   }
   const token = upload.liveman_token ?? secrets.apiToken;
   const ttlSeconds = upload.presign_ttl_seconds;
-  return presignedStorage({ gatewayUrl: upload.liveman_url, token, ttlSeconds, now, signal });
+  const onUnsupported = (header: string) =>
+    log.warn({ header }, 'the bucket does not take this header; puts go on without');
+  return presignedStorage({ gatewayUrl: upload.liveman_url, token, ttlSeconds, now, signal, onUnsupported });
 };
 
 const openBus = async (

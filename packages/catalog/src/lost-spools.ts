@@ -1,0 +1,131 @@
+/**
+ * Spools that will not come back, as far as anybody knows. What they have not sent is told as missing, with the cause
+ * `spool_lost`: computed when it is read, from the segments that still wait, so that a segment that turns up after all,
+ * or the spool itself, takes its gap back in the same moment.
+ */
+import { and, asc, eq, inArray, isNotNull, ne, sql } from 'drizzle-orm';
+import type { Database, Queries } from './database.ts';
+import type { Session } from './known-rows.ts';
+import type { Tables } from './schema.ts';
+import { joinStretches, seamMs } from './timeline-spans.ts';
+
+/** A spool that became lost, or is lost no more. */
+export type SpoolTurn = { spool: string; node: string };
+
+/** What an operator's word did: `listed` when a node had it within the last three minutes, `unknown` to the index. */
+export type LostVerdict = 'lost' | 'already' | 'listed' | 'unknown';
+
+/** What a round of watching saw: spools that a status lists, and for how long others were not listed by their online node. */
+export type SpoolSightings = { listed: readonly string[]; unlisted: readonly { spool: string; ms: number }[] };
+
+type LostDeps = { database: Database; now: () => number };
+type Gap = Tables['gaps']['$inferSelect'];
+
+const listedWithinMs = 180_000;
+const found = { lost_since_ms: null, lost_by: null, unlisted_ms: 0 };
+
+/** Declares a spool lost by an operator's word. */
+export const declareLost =
+  ({ database, now }: LostDeps) =>
+  (spool: string): Promise<LostVerdict> => {
+    const { spools: s } = database.tables;
+    return database.write(async (tx) => {
+      const [row] = await tx.select().from(s).where(eq(s.spool_id, spool));
+      if (row === undefined) return 'unknown';
+      if (row.lost_since_ms !== null) return 'already';
+      if (row.last_listed_ms !== null && row.last_listed_ms > now() - listedWithinMs) return 'listed';
+      await tx.update(s).set({ lost_since_ms: now(), lost_by: 'operator' }).where(eq(s.spool_id, spool));
+      return 'lost';
+    });
+  };
+
+/** Takes the word back; false when the spool was not lost. */
+export const declareFound =
+  ({ database }: Pick<LostDeps, 'database'>) =>
+  (spool: string): Promise<boolean> => {
+    const { spools: s } = database.tables;
+    return database.write(async (tx) => {
+      const rows = await tx
+        .update(s)
+        .set(found)
+        .where(and(eq(s.spool_id, spool), isNotNull(s.lost_since_ms)))
+        .returning({ spool: s.spool_id });
+      return rows.length > 0;
+    });
+  };
+
+/** Notes a round of watching; spools that were not listed for `orphanAfterMs` become lost, at 0 none does. */
+export const noteSightings =
+  ({ database, now }: LostDeps) =>
+  ({ listed, unlisted }: SpoolSightings, orphanAfterMs: number): Promise<void> => {
+    const { spools: s } = database.tables;
+    return database.write(async (tx) => {
+      if (listed.length > 0)
+        await tx
+          .update(s)
+          .set({ ...found, last_listed_ms: now() })
+          .where(inArray(s.spool_id, [...listed]));
+      for (const [ms, group] of Map.groupBy(unlisted, (each) => each.ms)) {
+        const ids = group.map(({ spool }) => spool);
+        const since = sql<number>`${s.unlisted_ms} + ${ms}`;
+        await tx.update(s).set({ unlisted_ms: since }).where(inArray(s.spool_id, ids));
+        if (orphanAfterMs === 0) continue;
+        await tx
+          .update(s)
+          .set({ lost_since_ms: now(), lost_by: 'unlisted' })
+          .where(
+            and(inArray(s.spool_id, ids), sql`${s.lost_since_ms} is null`, sql`${s.unlisted_ms} >= ${orphanAfterMs}`),
+          );
+      }
+    });
+  };
+
+/** The spools that are lost, and since when. */
+export const readLostSpools = async (queries: Queries, { spools: s }: Tables): Promise<Map<string, number>> => {
+  // Literally, so that the partial index serves.
+  const rows = await queries.select().from(s).where(sql`${s.lost_since_ms} is not null`);
+  return new Map(rows.map((row) => [row.spool_id, row.lost_since_ms ?? 0]));
+};
+
+/** What recordings of lost spools still wait for, as gaps; `range` leaves out what lies outside. */
+export const readLostGaps = async (
+  queries: Queries,
+  t: Tables,
+  sessions: readonly Pick<Session, 'recording_id' | 'spool_id'>[],
+  range?: { fromMs: number; toMs: number },
+): Promise<Gap[]> => {
+  const lost = sessions.length === 0 ? new Map<string, number>() : await readLostSpools(queries, t);
+  const since = new Map(
+    sessions.flatMap(({ recording_id, spool_id }) => {
+      const ms = lost.get(spool_id);
+      return ms === undefined ? [] : [[recording_id, ms] as const];
+    }),
+  );
+  if (since.size === 0) return [];
+  const { segments: g } = t;
+  const waiting = await queries
+    .select({ recording_id: g.recording_id, from: g.start_ms, duration: g.duration_ms })
+    .from(g)
+    // Literally, so that the partial index of pending segments serves.
+    .where(and(inArray(g.recording_id, [...since.keys()]), sql`${g.remote} = 'none'`, ne(g.local, 'gone')))
+    .orderBy(asc(g.recording_id), asc(g.start_ms));
+  return [...Map.groupBy(waiting, (row) => row.recording_id)].flatMap(([recording_id, rows]) =>
+    joinStretches(
+      rows.map(({ from, duration }) => ({ from, to: from + duration })),
+      seamMs,
+    )
+      .filter(({ from, to }) => range === undefined || (from < range.toMs && to >= range.fromMs))
+      .map(
+        ({ from, to }): Gap => ({
+          recording_id,
+          from_ms: from,
+          to_ms: to,
+          stamp: 0,
+          cause: 'spool_lost',
+          segment: null,
+          noted_ms: since.get(recording_id) ?? 0,
+          withdrawn: false,
+        }),
+      ),
+  );
+};
