@@ -875,6 +875,8 @@ export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/catalog/src/hour-reading.ts#readPackedHours': 'asks the index, whose one writer is the indexer',
   'packages/catalog/src/hour-reading.ts#readStoredSegments': 'asks the index, whose one writer is the indexer',
   'packages/catalog/src/hour-reading.ts#readStretches': 'asks the index, whose one writer is the indexer',
+  'packages/catalog/src/lost-spools.ts#readLostSpools': 'rows of our database',
+  'packages/catalog/src/lost-spools.ts#readLostGaps': 'rows of our database',
   'services/recorder-worker/src/unreadable-file.ts#recoveryReader':
     'brings bytes from the disk, and reads none of them',
   'packages/media/src/unit-depacketizer.ts#unitDepacketizer': 'what the depacketizers of each codec are made with',
