@@ -52,6 +52,7 @@ import { decodeVp9Configuration, vp9CodecString } from '../packages/media/src/vp
 import { decodeVp9Descriptor } from '../packages/media/src/vp9-descriptor.ts';
 import { parseVp9Header, superframeSizes } from '../packages/media/src/vp9-frame.ts';
 import { decodePacket, encodePacket, framePiece } from '../packages/overlay/src/mux-packet.ts';
+import { decodePresence, encodePresence } from '../packages/overlay/src/overlay-presence.ts';
 import { decodeOverlayTopic, encodeOverlayTopic } from '../packages/overlay/src/topics.ts';
 import { datagramKind } from '../packages/rtc/src/datagram-kind.ts';
 import { parseDtlsRecords } from '../packages/rtc/src/dtls-record.ts';
@@ -203,6 +204,12 @@ const overlay: Parser[] = [
       if (place !== null && encodeOverlayTopic('net4mqtt', place) !== textOf(bytes)) throw new Error('another topic');
       return place;
     },
+  },
+  {
+    name: 'overlay-presence',
+    covers: ['packages/overlay/src/overlay-presence.ts#decodePresence'],
+    inputs: textInputs(encodePresence('00000000000000a1'), encodePresence(null)),
+    read: (bytes) => decodePresence(bytes),
   },
 ];
 

@@ -10,6 +10,25 @@ export {
 } from './mux-connection.ts';
 export { decodePacket, MAX_PACKET_BYTES, type MuxPacket, type ResetCode, resetCodes } from './mux-packet.ts';
 export {
+  type AgentCounts,
+  type OverlayAgent,
+  type OverlayAgentOptions,
+  openOverlayAgent,
+  type Serve,
+  type StreamRequest,
+} from './overlay-agent.ts';
+export type { OverlayBus } from './overlay-bus.ts';
+export { machineClock, type OverlayClock } from './overlay-clock.ts';
+export { OverlayError } from './overlay-error.ts';
+export {
+  type LocalCounts,
+  type OverlayLocal,
+  type OverlayLocalOptions,
+  openOverlayLocal,
+  type Wanted,
+} from './overlay-local.ts';
+export { decodePresence, encodePresence } from './overlay-presence.ts';
+export {
   decodeOverlayTopic,
   encodeOverlayTopic,
   type OverlayPlace,

@@ -187,6 +187,7 @@ describe('ends', () => {
     way.acceptor.connection.finish(stream);
     way.run(1e5, () => told.some(({ kind }) => kind === 'finished'));
     expect(told).toEqual([
+      { kind: 'sent', stream },
       { kind: 'data', stream, bytes: new Uint8Array([2, 3]) },
       { kind: 'finished', stream },
     ]);

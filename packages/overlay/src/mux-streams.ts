@@ -40,7 +40,9 @@ export type StreamEvent =
   | { kind: 'finished'; stream: number }
   | { kind: 'reset'; stream: number; code: ResetCode; reason: string }
   /** A writer that was told to wait may write again. */
-  | { kind: 'writable'; stream: number };
+  | { kind: 'writable'; stream: number }
+  /** The stream's last bytes and its finish were given to the broker. */
+  | { kind: 'sent'; stream: number };
 
 export type MuxStreamsOptions = {
   role: 'opener' | 'acceptor';
@@ -165,6 +167,7 @@ export const muxStreams = (options: MuxStreamsOptions): MuxStreams => {
   const finishPiece = (stream: MuxStream): FramePiece => {
     stream.out.state = 'finished';
     queue.remove(stream.id);
+    happened({ kind: 'sent', stream: stream.id });
     if (isOver(stream)) drop(stream);
     return framePiece({ kind: 'finish', stream: stream.id });
   };

@@ -33,6 +33,8 @@ export type BusOptions = {
   queueLimit?: number;
   /** Most bytes of a payload; default 64 KiB. */
   maxPayloadBytes?: number;
+  /** Most bytes of QoS 0 that wait for the socket; what comes then is lost and counted. Default 4 MiB. */
+  maxSocketBytes?: number;
   random?: () => number;
   /** Milliseconds of a clock that never steps back. */
   now?: () => number;
@@ -50,9 +52,10 @@ export type Bus = AsyncDisposable & {
   subscribe(filter: string, handler: MessageHandler, options?: { qos?: 0 | 1 }): Promise<() => Promise<void>>;
   /** Runs `callback` after each connect, and now if connected; returns its undoing. */
   onConnect(callback: () => void): () => void;
+  /** Runs `callback` each time the connection is lost; returns its undoing. */
+  onDisconnect(callback: () => void): () => void;
 };
 
-const maxSocketBytes = 4 * 1024 * 1024;
 const firstAnswerMs = 1_000;
 // A broker that starts together with us is no outage; one that is away for longer is tried again, and told of, after it.
 const startMs = 5_000;
@@ -185,7 +188,7 @@ const close = async (client: MqttClient, isIdle: () => boolean, giveUp: () => vo
  */
 export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const { log, queueLimit = 1_000, maxPayloadBytes = 65_536, random = Math.random } = options;
-  const { now = () => performance.now() } = options;
+  const { now = () => performance.now(), maxSocketBytes = 4 * 1024 * 1024 } = options;
   const url = redactUrl(options.url);
   const counters: BusCounters = {
     published: 0,
@@ -200,10 +203,12 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const queue = outgoingQueue(client, queueLimit, counters);
   const incoming = openSubscriptions(client, counters, maxPayloadBytes, log);
   const callbacks = new Set<() => void>();
+  const farewells = new Set<() => void>();
   const delays = backoff({ baseMs: 500, capMs: 5_000, random });
   let settled = false;
   logChanges(client, log, url, now);
   client.on('close', () => {
+    if (settled) for (const farewell of farewells) farewell();
     settled = false;
     client.options.reconnectPeriod = Math.max(50, delays.next());
   });
@@ -248,6 +253,10 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
       callbacks.add(callback);
       if (settled) callback();
       return () => callbacks.delete(callback);
+    },
+    onDisconnect(callback) {
+      farewells.add(callback);
+      return () => farewells.delete(callback);
     },
     [Symbol.asyncDispose]: () => close(client, queue.idle, queue.giveUp),
   };
