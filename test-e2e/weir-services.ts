@@ -22,8 +22,19 @@ export const startSurroundings = async (): Promise<Surroundings> => {
   const mosquitto = stack.use(
     await startMosquitto({
       users: {
-        cloud: { password: broker.cloud, topics: ['readwrite weir/#'] },
-        site: { password: broker.site, topics: ['readwrite weir/#'] },
+        cloud: {
+          password: broker.cloud,
+          topics: ['readwrite weir/#', 'write net4mqtt/+/+/i/#', 'read net4mqtt/+/+/o/#', 'read net4mqtt/+/-/v/-'],
+        },
+        site: {
+          password: broker.site,
+          topics: [
+            'readwrite weir/#',
+            'read net4mqtt/site-1/+/i/#',
+            'write net4mqtt/site-1/+/o/#',
+            'write net4mqtt/site-1/-/v/-',
+          ],
+        },
       },
     }),
   );

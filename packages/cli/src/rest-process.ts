@@ -6,7 +6,7 @@ await run('rest', async (scope, signal, shell) => {
   const start = await startService('rest', shell);
   const { config, secrets, log } = start;
   if (config.net4mqtt.mqtt_url === undefined) {
-    const users = brokerUsers(secrets, config.net4mqtt.topic_prefix);
+    const users = brokerUsers(secrets, config.net4mqtt.topic_prefix, config.net4mqtt.overlay_prefix);
     const listen = splitListen(config.broker.listen);
     scope.use(await startBroker({ listen, users, log: log.child({ part: 'broker' }), onFailure: shell.fail }));
   }

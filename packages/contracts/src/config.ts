@@ -114,6 +114,17 @@ export const weirConfig = z.strictObject({
         .regex(/^[A-Za-z0-9_-]+(\/[A-Za-z0-9_-]+)*$/)
         .default(DEFAULT_TOPIC_PREFIX)
         .describe('what all topics begin with; the same for all that work together'),
+      overlay_prefix: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]+$/, 'must be one level of a topic, such as net4mqtt')
+        .default('net4mqtt')
+        .describe('first level of the topics of the overlay, by which the cloud reaches nodes over the broker'),
+      allow: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'host:port patterns that a gateway may reach through this node, such as 192.168.1.20:80; default none',
+        ),
     })
     .prefault({}),
   broker: z

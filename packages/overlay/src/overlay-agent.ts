@@ -3,6 +3,7 @@
  * port and dials nobody by itself.
  */
 import type { Duplex } from 'node:stream';
+import { escapeName } from '@weir/contracts';
 import { muxAcceptor } from './mux-acceptor.ts';
 import type { MuxConnection } from './mux-connection.ts';
 import { type MuxLink, muxLink, type OpenRequest } from './mux-link.ts';
@@ -23,13 +24,14 @@ export type OverlayAgentOptions = {
   bus: OverlayBus;
   /** The first level of the topics. */
   prefix: string;
+  /** Its name, escaped in topics. */
   alias: string;
   /** Session id of this process, 16 hex digits, new with each start. */
   session: string;
   /** Lets a stream in; throws OverlayError with the reason for one that it refuses. */
   admit: (request: StreamRequest) => Promise<Serve>;
   clock?: OverlayClock;
-  /** Requests that are looked at at once; more are refused. Default 64. */
+  /** Requests that wait to be let in; more are refused. Default 1,024. */
   maxAdmissions?: number;
 };
 
@@ -62,7 +64,8 @@ const refusalOf = (error: unknown): { code: ResetCode; reason: string } =>
 
 /** Makes an agent known by its alias and serves it. */
 export const openOverlayAgent = async (options: OverlayAgentOptions): Promise<OverlayAgent> => {
-  const { bus, prefix, alias, session, admit, clock = machineClock, maxAdmissions = 64 } = options;
+  const { bus, prefix, alias, session, admit, clock = machineClock, maxAdmissions = 1024 } = options;
+  const name = escapeName(alias);
   const acceptor = muxAcceptor({ own: session });
   const links = new Map<MuxConnection, MuxLink>();
   const counts: AgentCounts = { malformed: 0, opened: 0, refused: 0, crowded: 0 };
@@ -113,7 +116,7 @@ export const openOverlayAgent = async (options: OverlayAgentOptions): Promise<Ov
   const receive = (topic: string, payload: Uint8Array): void => {
     const place = decodeOverlayTopic(prefix, topic);
     const packet = decodePacket(payload);
-    if (place?.kind !== 'stream' || place.label !== 'i' || place.agent !== alias || packet === null) {
+    if (place?.kind !== 'stream' || place.label !== 'i' || place.agent !== name || packet === null) {
       counts.malformed += 1;
       return;
     }
@@ -128,7 +131,7 @@ export const openOverlayAgent = async (options: OverlayAgentOptions): Promise<Ov
     (links.get(accepted.connection) ?? begin(accepted.connection, place)).wake();
   };
 
-  const presence = encodeOverlayTopic(prefix, { kind: 'status', role: 'agent', name: alias });
+  const presence = encodeOverlayTopic(prefix, { kind: 'status', role: 'agent', name });
   const tell = (said: string) => bus.publish(presence, said, { qos: 0, retain: true });
   let stopTelling: () => void = () => undefined;
   const tellAgain = (): void => {
@@ -141,7 +144,7 @@ export const openOverlayAgent = async (options: OverlayAgentOptions): Promise<Ov
     stopSweeping = clock.after(SWEEP_MS, sweep);
   };
 
-  const unsubscribe = await bus.subscribe(`${prefix}/${alias}/+/i/#`, receive, { qos: 0 });
+  const unsubscribe = await bus.subscribe(`${prefix}/${name}/+/i/#`, receive, { qos: 0 });
   const all = () => [...links.values()];
   const undo = [
     bus.onConnect(() => {

@@ -3,6 +3,7 @@
  * connection, which is made when it is needed and given up when the agent turns out to be another process than before.
  */
 import type { Duplex } from 'node:stream';
+import { escapeName } from '@weir/contracts';
 import { muxConnection } from './mux-connection.ts';
 import { type MuxLink, muxLink } from './mux-link.ts';
 import { decodePacket } from './mux-packet.ts';
@@ -27,6 +28,7 @@ export type OverlayLocalOptions = {
 
 /** A stream that is wanted; `token` makes what allows it, for the agent's session of now. */
 export type Wanted = {
+  /** The agent's alias. */
   agent: string;
   target: string;
   token: (session: string) => Promise<string>;
@@ -131,7 +133,7 @@ export const openOverlayLocal = async (options: OverlayLocalOptions): Promise<Ov
     if (calls.size === 0) waiting.delete(agent);
     const found = online.get(agent);
     if (found !== undefined) return found;
-    throw new OverlayError('unreachable', `${agent} is not online at the broker: check that it runs and has joined`);
+    throw new OverlayError('unreachable', `it is not online at the broker: check that it runs and has joined`);
   };
 
   const undo = [
@@ -149,9 +151,10 @@ export const openOverlayLocal = async (options: OverlayLocalOptions): Promise<Ov
   ];
   return {
     counts,
-    sessionOf: (agent) => online.get(agent) ?? null,
+    sessionOf: (agent) => online.get(escapeName(agent)) ?? null,
     connections: () => connections.size,
-    async connect({ agent, target, token, timeoutMs = WAIT_MS }) {
+    async connect({ agent: alias, target, token, timeoutMs = WAIT_MS }) {
+      const agent = escapeName(alias);
       if (!bus.connected) throw new OverlayError('unreachable', 'the broker is away: try again when it is back');
       const peer = await arrival(agent, timeoutMs);
       const proof = await token(peer);

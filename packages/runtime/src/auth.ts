@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { matchesPattern } from '@weir/contracts';
 import { WeirError } from './errors.ts';
 import { hasHash, hashSecret } from './secret-compare.ts';
-import { type Right, tokenKey, verifyGatewayToken, verifyToken } from './token.ts';
+import { type GatewayClaims, type Right, tokenKey, verifyGatewayToken, verifyToken } from './token.ts';
 
 /** Who a request comes from and what he may do; `streams` is a pattern, `*` for all. */
 export type Identity = {
@@ -13,6 +13,9 @@ export type Identity = {
   /** Of a gateway or indexer: the fingerprint of its key. */
   indexId?: string;
 };
+
+/** Who a gateway's or an indexer's token speaks for. */
+export type GatewayIdentity = Identity & { kind: 'gateway' | 'index' };
 
 /** A token that is known beforehand; a bare text has every right. */
 export type StaticToken = {
@@ -43,6 +46,15 @@ const noRight: ReadonlySet<Right> = new Set();
 /** The identity of everybody where authentication is switched off. */
 export const anybody: Identity = { kind: 'static', subject: 'anybody', streams: '*', rights: everyRight };
 
+/** The identity of a gateway (every right) or an indexer (none: replication asks for the identity itself). */
+export const gatewayIdentity = ({ subject, indexId }: GatewayClaims & { indexId: string }): GatewayIdentity => ({
+  kind: subject,
+  subject,
+  streams: '*',
+  rights: subject === 'gateway' ? everyRight : noRight,
+  indexId,
+});
+
 /** The token of `Authorization: Bearer <token>` (RFC 6750 §2.1), or null. */
 export const bearerToken = (header: string | undefined): string | null =>
   /^bearer +([A-Za-z0-9._~+/=-]{1,8192})$/i.exec(header ?? '')?.[1] ?? null;
@@ -72,9 +84,7 @@ export const createAuthenticator = (options: AuthenticatorOptions): Authenticato
   const fromGateway = async (token: string): Promise<Identity | null> => {
     if (gatewayPublicKey === undefined || alias === undefined) return null;
     const claims = await verifyGatewayToken(gatewayPublicKey, token, { audience: alias }, now);
-    if (claims === null) return null;
-    const { subject, indexId } = claims;
-    return { kind: subject, subject, streams: '*', rights: subject === 'gateway' ? everyRight : noRight, indexId };
+    return claims === null ? null : gatewayIdentity(claims);
   };
   return {
     async authenticate(header) {

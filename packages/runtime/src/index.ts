@@ -7,6 +7,8 @@ export {
   createAuthenticator,
   demand,
   demandBaseDir,
+  type GatewayIdentity,
+  gatewayIdentity,
   type Identity,
   type StaticToken,
 } from './auth.ts';

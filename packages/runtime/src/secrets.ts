@@ -69,15 +69,17 @@ export const openSecrets = async (config: WeirConfig, profile: Profile): Promise
 };
 
 /** The users of the embedded broker: each service may write what the design has it write, and no more. */
-export const brokerUsers = (secrets: Secrets, prefix: string): BrokerUser[] => {
+export const brokerUsers = (secrets: Secrets, prefix: string, overlay: string): BrokerUser[] => {
   const [status, stream, event, rows, ack] = (['status', 'stream', 'event', 'rows', 'ack'] as const).map((kind) =>
     topicFilter(prefix, kind),
   ) as [string, string, string, string, string];
+  const toAgents = `${overlay}/+/+/i/#`;
+  const fromAgents = [`${overlay}/+/+/o/#`, `${overlay}/+/-/v/-`];
   const rights: Record<BrokerRole, { publish: string[]; subscribe: string[] }> = {
     node: { publish: [status, stream, event], subscribe: [] },
     uploader: { publish: [rows, event], subscribe: [ack] },
-    indexer: { publish: [ack], subscribe: [rows, status] },
-    gateway: { publish: [], subscribe: [status, stream, event, ack] },
+    indexer: { publish: [ack, toAgents], subscribe: [rows, status, ...fromAgents] },
+    gateway: { publish: [toAgents], subscribe: [status, stream, event, ack, ...fromAgents] },
   };
   return roles.map((role) => ({ ...rights[role], username: role, password: secrets.broker(role)?.password ?? '' }));
 };

@@ -17,6 +17,8 @@ export type Access = {
   /** A hook for routes: 401 before the body is read. */
   identify(request: FastifyRequest): Promise<void>;
   identityOf(request: FastifyRequest): Identity;
+  /** What comes on this stream speaks for `identity`, unless it says another by a token. */
+  vouch(stream: object, identity: Identity): void;
 };
 
 // A reverse proxy on this machine speaks for others, and says so.
@@ -26,8 +28,14 @@ const isLoopback = ({ ip, headers }: FastifyRequest): boolean =>
 /** Makes the access of a node; without an authenticator everybody may do everything. */
 export const createAccess = (app: HttpApp, authenticator: Authenticator | null): Access => {
   const identities = new WeakMap<FastifyRequest, Identity>();
+  const streams = new WeakMap<object, Identity>();
+  const whoIs = async ({ headers, raw }: FastifyRequest): Promise<Identity | null> => {
+    if (authenticator === null) return anybody;
+    const vouched = headers.authorization === undefined ? streams.get(raw.socket) : undefined;
+    return vouched ?? (await authenticator.authenticate(headers.authorization));
+  };
   const identify = async (request: FastifyRequest): Promise<void> => {
-    const identity = authenticator === null ? anybody : await authenticator.authenticate(request.headers.authorization);
+    const identity = await whoIs(request);
     if (identity === null) {
       throw new WeirError('unauthorized', undefined, { headers: { 'www-authenticate': 'Bearer realm="weir"' } });
     }
@@ -47,6 +55,7 @@ export const createAccess = (app: HttpApp, authenticator: Authenticator | null):
       if (identity === undefined) throw new WeirError('internal', `${request.url} is served without an identity`);
       return identity;
     },
+    vouch: (stream, identity) => void streams.set(stream, identity),
   };
 };
 

@@ -1,3 +1,4 @@
+import type { OverlayAgent } from '@weir/overlay';
 import type { Endpoint } from '@weir/rtc';
 import type { Bus, Metrics } from '@weir/runtime';
 import type { Core } from './core.ts';
@@ -34,10 +35,11 @@ export type NodeMetricsDeps = {
   endpoint: Pick<Endpoint, 'stats' | 'receiveBuffer'>;
   tap: TapStats;
   bus: Pick<Bus, 'counters' | 'connected'> | null;
+  overlay: Pick<OverlayAgent, 'counts' | 'streams'> | null;
 };
 
 /** Registers the node's metrics; all are read when they are asked for. */
-export const addNodeMetrics = (metrics: Metrics, { core, endpoint, tap, bus }: NodeMetricsDeps): void => {
+export const addNodeMetrics = (metrics: Metrics, { core, endpoint, tap, bus, overlay }: NodeMetricsDeps): void => {
   const gauge = (name: string, help: string, read: () => number) =>
     metrics.gauge(name, help, [], (one) => one.set(read()));
   gauge('streams', 'Streams on this node', () => core.streams.size);
@@ -45,6 +47,11 @@ export const addNodeMetrics = (metrics: Metrics, { core, endpoint, tap, bus }: N
   gauge('claims', 'Streams that a recorder holds', () => core.claims.size);
   gauge('recorders', 'Recorders attached', () => core.recorders.all().length);
   const rings = () => core.streams.all().flatMap(({ media }) => (media.ring === null ? [] : [media.ring]));
+  gauge(
+    'overlay_streams',
+    'Streams that the cloud has open to this node through the broker',
+    () => overlay?.streams() ?? 0,
+  );
   gauge('ring_bytes', 'Bytes held for replay', () => rings().reduce((sum, ring) => sum + ring.bytes, 0));
   gauge('ring_items', 'Packets and signals held for replay', () => rings().reduce((sum, ring) => sum + ring.items, 0));
   // Only streams that are there have a label, and only while their packets are kept.

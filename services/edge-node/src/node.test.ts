@@ -293,7 +293,9 @@ describe('on the bus', () => {
     const url = `mqtt://127.0.0.1:${broker.port}`;
     const bus = await listen(url);
     const node = await openTestNode({ net4mqtt: { mqtt_url: url } }, login);
-    await vi.waitFor(() => expect(bus.status()).toMatchObject({ online: true, http: node.url, node_id: node.nodeId }));
+    await vi.waitFor(() =>
+      expect(bus.status()).toMatchObject({ online: true, http: 'overlay://site-1', node_id: node.nodeId }),
+    );
     const publisher = await publish(node, 'cam-1');
     await vi.waitFor(() => {
       const summary = decodeEvent(bus.stream() ?? '', 'weir.stream.summary')?.data;

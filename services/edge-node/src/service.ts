@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { brokerUrl, encodeTopic, type NodeStatus, type Profile, splitListen, type WeirConfig } from '@weir/contracts';
+import { overlayUrl } from '@weir/overlay';
 import { advertisedAddresses, openEndpoint } from '@weir/rtc';
 import {
   type Bus,
@@ -17,11 +18,12 @@ import {
   openHttp,
   type Scope,
 } from '@weir/runtime';
-import { createAccess } from './access.ts';
+import { type Access, createAccess } from './access.ts';
 import { machineClock, type NodeClock } from './clock.ts';
 import { type Core, createCore, type Listener } from './core.ts';
 import { addNodeMetrics } from './node-metrics.ts';
 import { addNodeRoute } from './node-route.ts';
+import { openNodeOverlay } from './overlay.ts';
 import { nodeEvent, openPresence } from './presence.ts';
 import { addRecordRoutes } from './record-routes.ts';
 import { addStreamRoutes } from './stream-routes.ts';
@@ -107,7 +109,7 @@ const openHttpServer = ({ config, scope, log }: EdgeNodeDeps) => {
 
 type Told = { identity: Identity; status: () => NodeStatus };
 
-const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { alias }, status }: Told): void => {
+const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { alias }, status }: Told): Access => {
   const { config, secrets, log } = deps;
   const { streams, sessions, recordings, recorders, claims, situation } = core;
   if (!config.auth.enabled) log.warn('[auth] enabled = false: everybody may do everything on this node');
@@ -121,6 +123,7 @@ const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { a
   addSyncRoutes(app, { access, recorders, enabled: recordings.enabled });
   addNodeRoute(app, access, status);
   addUnbuiltRoutes(app, access);
+  return access;
 };
 
 const openBus = async (deps: EdgeNodeDeps, { alias, nodeId }: Identity, offline: NodeStatus): Promise<Bus | null> => {
@@ -210,7 +213,7 @@ const listenHttp = async (http: HttpServer) => {
   return { httpPort: port, url };
 };
 
-/** Opens a node: media, tap, HTTP, and last the bus, which nothing waits for. */
+/** Opens a node: media, tap, HTTP, and last overlay and bus, which nothing waits for. */
 export const openEdgeNode = async (deps: EdgeNodeDeps): Promise<EdgeNode> => {
   const { config, scope, log, clock = machineClock } = deps;
   const alias = nodeAlias(config);
@@ -224,13 +227,17 @@ export const openEdgeNode = async (deps: EdgeNodeDeps): Promise<EdgeNode> => {
   const { metrics, http } = openHttpServer(deps);
   let url = '';
   const status = statusOf(deps, core, identity, () => url);
-  addRoutes(http.app, deps, core, { identity, status });
+  const access = addRoutes(http.app, deps, core, { identity, status });
   const listening = await listenHttp(http);
-  url = listening.url;
   const { httpPort } = listening;
+  const overlay = await openNodeOverlay(deps, identity, (stream, caller) => {
+    access.vouch(stream, caller);
+    http.app.server.emit('connection', stream);
+  });
+  url = overlay === null ? listening.url : overlayUrl(alias);
   const { bus, presence } = await openBusPresence(deps, core, identity, status);
   if (presence !== null) hear(presence);
-  addNodeMetrics(metrics, { core, endpoint, tap: tap.stats, bus });
+  addNodeMetrics(metrics, { core, endpoint, tap: tap.stats, bus, overlay });
   const timer = setInterval(() => {
     core.tick();
     tap.tick();
@@ -238,5 +245,5 @@ export const openEdgeNode = async (deps: EdgeNodeDeps): Promise<EdgeNode> => {
   scope.defer(() => clearInterval(timer), 'ticks');
   const ports = { httpPort, tapPort: tap.port, udpPort: endpoint.port };
   log.info({ alias, nodeId, ...ports }, 'edge node serves');
-  return { ...ports, url, alias, nodeId, app: http.app, core };
+  return { ...ports, url: listening.url, alias, nodeId, app: http.app, core };
 };

@@ -5,6 +5,7 @@
  * A last will of a process that is no longer the current one says nothing.
  */
 import { matchesPattern, type NodeInfo, type NodeStatus, type StreamInfo, type StreamSummary } from '@weir/contracts';
+import { overlayUrl } from '@weir/overlay';
 import { viewOfSummary } from './stream-view.ts';
 
 /** A node of `[[nodes]]`, reached directly. */
@@ -44,8 +45,8 @@ const emptyEntry = (alias: string, fixed?: StaticNode): Entry => ({
 
 const addressOf = (entry: Entry): NodeAddress | null => {
   const url = entry.fixed?.url ?? entry.status?.http ?? null;
-  // A node says its address itself, and fetch knows more schemes than these.
-  return url === null || !/^https?:\/\//i.test(url)
+  // A node says its address itself: fetch knows more schemes than these, and through the overlay it has its own alone.
+  return url === null || !(/^https?:\/\//i.test(url) || url === overlayUrl(entry.alias))
     ? null
     : { alias: entry.alias, url: url.replace(/\/+$/, ''), token: entry.fixed?.token };
 };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Bucket } from '@weir/bucket';
 import { type Catalog, openCatalog } from '@weir/catalog';
 import { brokerUrl, splitListen } from '@weir/contracts';
+import { openOverlayLocal, overlayFetch } from '@weir/overlay';
 import {
   type Bus,
   connectBus,
@@ -49,15 +50,26 @@ export type GatewayDeps = ServiceStart & {
 /** A gateway that listens: its port, and its base URL on this machine; `app` for tests. */
 export type Gateway = { port: number; url: string; app: HttpApp };
 
-const openBus = async ({ config, secrets, profile, scope, signal, log }: GatewayDeps): Promise<Bus | null> => {
+/** What waits for the broker at most; mux keeps what is under way to a node far below it. */
+const MAX_SOCKET_BYTES = 32 * 1024 * 1024;
+
+/** What tells this gateway from others; it stays over restarts. */
+const instanceOf = async ({ config }: GatewayDeps): Promise<string> =>
+  (await loadOrCreateFile(join(config.data_dir, 'gateway-id'), () => randomBytes(6).toString('hex'))).trim();
+
+const openBus = async (
+  { config, secrets, profile, scope, signal, log }: GatewayDeps,
+  instance: string,
+): Promise<Bus | null> => {
   const url = brokerUrl(config, profile);
   if (url === null) {
     log.warn('no broker in [net4mqtt]: only nodes of [[nodes]] are seen');
     return null;
   }
-  const instance = await loadOrCreateFile(join(config.data_dir, 'gateway-id'), () => randomBytes(6).toString('hex'));
-  const clientId = `gateway-${nodeAlias(config)}-${instance.trim()}`;
-  return scope.use(await connectBus({ url, clientId, ...secrets.broker('gateway'), log, signal }), 'bus');
+  const clientId = `gateway-${nodeAlias(config)}-${instance}`;
+  const login = secrets.broker('gateway');
+  const bounds = { maxSocketBytes: MAX_SOCKET_BYTES };
+  return scope.use(await connectBus({ url, clientId, ...login, ...bounds, log, signal }), 'bus');
 };
 
 const openIndex = async ({ config, scope, log }: GatewayDeps, now: () => number): Promise<Catalog> => {
@@ -65,7 +77,14 @@ const openIndex = async ({ config, scope, log }: GatewayDeps, now: () => number)
   return scope.use(await openCatalog({ url, maxConnections, connectTimeoutSeconds }, { now, log }), 'index');
 };
 
-const openNodes = ({ secrets, signal }: GatewayDeps, now: () => number): CallNode => {
+/** The way to nodes: direct where they have an address, else through the broker. */
+const openNodes = async (
+  deps: GatewayDeps,
+  bus: Bus | null,
+  instance: string,
+  now: () => number,
+): Promise<CallNode> => {
+  const { config, secrets, scope, signal } = deps;
   const { gatewayPrivateKey: privateKey, gatewayPublicKey: publicKey } = secrets;
   if (privateKey === null)
     throw new WeirError(
@@ -73,7 +92,18 @@ const openNodes = ({ secrets, signal }: GatewayDeps, now: () => number): CallNod
       'the gateway has no private key: it belongs into data_dir/secrets, where the start makes it',
     );
   const tokenFor = (audience: string) => signGatewayToken(privateKey, publicKey, { subject: 'gateway', audience }, now);
-  return openNodeClient(tokenFor, signal);
+  if (bus === null) return openNodeClient(tokenFor, signal);
+  const prefix = config.net4mqtt.overlay_prefix;
+  const session = randomBytes(8).toString('hex');
+  const local = scope.use(await openOverlayLocal({ bus, prefix, name: `_gw-${instance}`, session }), 'overlay');
+  const streamToken = (audience: string, agentSession: string) =>
+    signGatewayToken(
+      privateKey,
+      publicKey,
+      { subject: 'gateway', audience, session: agentSession, target: 'api' },
+      now,
+    );
+  return openNodeClient(tokenFor, signal, overlayFetch(local, streamToken));
 };
 
 /** Asks at most once a second, however often it is called. */
@@ -92,10 +122,11 @@ const sparingly = (check: () => Promise<void>, now: () => number): (() => Promis
 
 const openCore = async (deps: GatewayDeps, now: () => number) => {
   const { config, secrets, scope, log } = deps;
-  const callNode = openNodes(deps, now);
   const catalog = await openIndex(deps, now);
   const bucket: Bucket = scope.use(await openStorage(config.recorder.storage, { ...secrets, now, log }), 'bucket');
-  const bus = await openBus(deps);
+  const instance = await instanceOf(deps);
+  const bus = await openBus(deps, instance);
+  const callNode = await openNodes(deps, bus, instance, now);
   const cluster = openCluster(config.nodes, now);
   const live = openLiveFeed(cluster, now);
   const feed = scope.use(

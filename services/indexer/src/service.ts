@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Catalog, openCatalog } from '@weir/catalog';
 import { brokerUrl, splitListen } from '@weir/contracts';
+import { openOverlayLocal, overlayFetch } from '@weir/overlay';
 import {
   type Bus,
   type Clock,
@@ -40,10 +41,8 @@ const openBus = async (
 };
 
 /** What tells this indexer from others, at the broker and in the database; it stays over restarts. */
-const indexerName = async ({ config }: IndexerDeps): Promise<string> => {
-  const instance = await loadOrCreateFile(join(config.data_dir, 'indexer-id'), () => randomBytes(6).toString('hex'));
-  return `indexer-${nodeAlias(config)}-${instance.trim()}`;
-};
+const instanceOf = async ({ config }: IndexerDeps): Promise<string> =>
+  (await loadOrCreateFile(join(config.data_dir, 'indexer-id'), () => randomBytes(6).toString('hex'))).trim();
 
 const openIndex = async ({ config, scope, log }: IndexerDeps, clock: Clock): Promise<Catalog> => {
   const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
@@ -51,7 +50,9 @@ const openIndex = async ({ config, scope, log }: IndexerDeps, clock: Clock): Pro
   return scope.use(await openCatalog(options, { now: () => clock.now(), log }), 'index');
 };
 
-const openClient = ({ secrets, signal }: IndexerDeps, clock: Clock): NodeClient => {
+/** The way to nodes: direct where they have an address, else through the broker. */
+const openClient = async (deps: IndexerDeps, bus: Bus | null, instance: string, clock: Clock): Promise<NodeClient> => {
+  const { config, secrets, scope, signal } = deps;
   const { gatewayPrivateKey: privateKey, gatewayPublicKey: publicKey } = secrets;
   if (privateKey === null)
     throw new WeirError(
@@ -60,7 +61,13 @@ const openClient = ({ secrets, signal }: IndexerDeps, clock: Clock): NodeClient 
     );
   const tokenFor = (audience: string) =>
     signGatewayToken(privateKey, publicKey, { subject: 'index', audience }, () => clock.now());
-  return openNodeClient({ tokenFor, signal });
+  if (bus === null) return openNodeClient({ tokenFor, signal });
+  const prefix = config.net4mqtt.overlay_prefix;
+  const session = randomBytes(8).toString('hex');
+  const local = scope.use(await openOverlayLocal({ bus, prefix, name: `_index-${instance}`, session }), 'overlay');
+  const streamToken = (audience: string, agentSession: string) =>
+    signGatewayToken(privateKey, publicKey, { subject: 'index', audience, session: agentSession, target: 'api' });
+  return openNodeClient({ tokenFor, signal, doFetch: overlayFetch(local, streamToken) });
 };
 
 const addMetrics = (metrics: Metrics, { counts, spools, heldSpools }: Replication): void => {
@@ -86,10 +93,11 @@ const addMetrics = (metrics: Metrics, { counts, spools, heldSpools }: Replicatio
 /** Opens the indexer; the database must answer, the broker need not. */
 export const openIndexer = async (deps: IndexerDeps): Promise<Indexer> => {
   const { config, secrets, scope, log, clock = systemClock } = deps;
-  const client = openClient(deps, clock);
   const catalog = await openIndex(deps, clock);
-  const holder = await indexerName(deps);
+  const instance = await instanceOf(deps);
+  const holder = `indexer-${nodeAlias(config)}-${instance}`;
   const bus = await openBus(deps, holder);
+  const client = await openClient(deps, bus, instance, clock);
   const replication = scope.use(
     await openReplication({
       catalog,
