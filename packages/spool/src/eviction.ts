@@ -12,7 +12,7 @@ import { INDEXED } from './index-cursor.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows } from './ledger-rows.ts';
 import type { DeletionReason, SegmentRemover } from './segment-gap.ts';
-import type { UploadLedger } from './upload-ledger.ts';
+import { isLeaseHeld, type UploadLedger } from './upload-ledger.ts';
 
 /** What may go: what the index holds; what the bucket holds; what would be lost. Each allows those before it too. */
 export type EvictionScope = 'indexed' | 'stored' | 'unsent';
@@ -96,7 +96,7 @@ export const evictor = (
       (select coalesce(sum(t.bytes), 0) from segment_tracks t where t.segment = s.seq) as bytes
       from segments s join recordings r using (recording_id)
       where s.local = 'present' and ${conditions[scope]} and not exists (select 1 from leases l
-        where l.item = 'segment:' || s.recording_id || ':' || s.number and l.until_ms > ?) order by s.seq limit 1`);
+        where l.item = 'segment:' || s.recording_id || ':' || s.number and ${isLeaseHeld}) order by s.seq limit 1`);
   const candidates = { indexed: find('indexed'), stored: find('stored'), unsent: find('unsent') };
   const unfinished = db.prepare(`select s.seq, s.recording_id, s.number, r.dir from leases l
     join segments s on l.item = 'segment:' || s.recording_id || ':' || s.number
@@ -119,7 +119,7 @@ export const evictor = (
     });
   };
 
-  const oldest = (kind: EvictionScope) => candidates[kind].get(Math.floor(now())) as Candidate | undefined;
+  const oldest = (kind: EvictionScope) => candidates[kind].get({ now: Math.floor(now()) }) as Candidate | undefined;
   const letGo = (kind: EvictionScope, row: Candidate, reason: DeletionReason): Evicted | null => {
     const item = { kind: 'segment', recordingId: row.recording_id, number: row.number } as const;
     const remote = take(kind, item);

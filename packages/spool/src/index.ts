@@ -3,6 +3,7 @@ export type { IndexCursor } from './index-cursor.ts';
 export type { SpoolNeeds } from './ledger-database.ts';
 export type { RecordingRecord, TrackFile } from './ledger-rows.ts';
 export type { ManifestFacts, ManifestLedger } from './manifest-facts.ts';
+export { takeProcessLock } from './process-lock.ts';
 export {
   listRecordingFiles,
   type OpenSegmentFile,

@@ -69,6 +69,26 @@ test('what another holder has leased is not offered until the lease runs out', (
   expect(t.ledger.uploadWork(1)).toEqual([item]);
 });
 
+test('a lease is renewed while its holder lives; one from before the clock was set back holds nobody off', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  storeTestInits(t.ledger, id);
+  t.spool.closeSegment(id, testSegment(1));
+  const [item] = t.ledger.uploadWork(1);
+  if (item === undefined) throw new Error('no work');
+  t.ledger.lease(item, 'a', t.clock.ms + 15_000);
+  t.clock.ms += 10_000;
+  t.ledger.renewAll('a', t.clock.ms + 15_000);
+  t.clock.ms += 10_000;
+  expect(t.ledger.uploadWork(1)).toEqual([]);
+  expect(t.ledger.lease(item, 'b', t.clock.ms + 15_000)).toBe(false);
+  t.clock.ms -= 3_600_000;
+  expect(t.ledger.uploadWork(1)).toEqual([item]);
+  expect(t.ledger.lease(item, 'b', t.clock.ms + 15_000)).toBe(true);
+  t.ledger.renewAll('a', t.clock.ms + 60_000);
+  expect(t.ledger.lease(item, 'a', t.clock.ms + 15_000)).toBe(false);
+});
+
 test('a holder that was killed gives up what it held when it is back, and nothing of others', () => {
   using t = openTestSpool();
   startTestRecording(t.spool, 'cam-1');

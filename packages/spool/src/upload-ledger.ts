@@ -51,8 +51,13 @@ export type UploadLedger = {
   backlog(): { segments: number; bytes: number };
   /** Start of the oldest segment that waits, in wall milliseconds; null when none does. */
   oldestWaitingMs(): number | null;
-  /** Takes or renews the lease of an object; false while another holder has it, and of a segment that is gone. */
+  /**
+   * Takes or renews the lease of an object; false while another holder has it, and of a segment that is gone. A lease
+   * that runs for longer than any is taken for was left by a clock that has been set back, and counts for nothing.
+   */
   lease(item: LeaseItem, holder: string, untilMs: number): boolean;
+  /** Renews every lease that the holder still has. */
+  renewAll(holder: string, untilMs: number): void;
   release(item: LeaseItem, holder: string): void;
   /** Gives up every lease of a holder: what its process held when it was killed. */
   releaseAll(holder: string): void;
@@ -83,7 +88,11 @@ const itemKey = (item: LeaseItem): string => {
 type Owned<T> = T & Pick<RecordingRecord, 'stream' | 'record_dir' | 'dir' | 'status'>;
 
 const ownerColumns = 'r.stream, r.record_dir, r.dir, r.status';
-const notLeased = (item: string) => `not exists (select 1 from leases l where l.item = ${item} and l.until_ms > :now)`;
+/** Longer than any lease is taken for. */
+const MAX_LEASE_MS = 600_000;
+/** True of a row `l` of the leases that holds others off now. */
+export const isLeaseHeld = `l.until_ms > :now and l.until_ms <= :now + ${MAX_LEASE_MS}`;
+const notLeased = (item: string) => `not exists (select 1 from leases l where l.item = ${item} and ${isLeaseHeld})`;
 const initsStored = `not exists (select 1 from segment_tracks t
   left join inits i on i.recording_id = s.recording_id and i.period = s.period and i.track = t.track
   where t.segment = s.seq and i.remote is not 'stored')`;
@@ -152,7 +161,8 @@ const workReader = ({ db, now }: LedgerDatabase, rows: LedgerRows, root: string)
 const leaseKeeper = ({ db, now, transaction }: LedgerDatabase) => {
   const take = db.prepare(`insert into leases (item, holder, until_ms) values (:item, :holder, :until)
     on conflict (item) do update set holder = excluded.holder, until_ms = excluded.until_ms
-    where leases.holder = excluded.holder or leases.until_ms <= :now`);
+    where leases.holder = excluded.holder or leases.until_ms <= :now or leases.until_ms > :now + ${MAX_LEASE_MS}`);
+  const renew = db.prepare('update leases set until_ms = ? where holder = ?');
   const present = db.prepare(`select 1 from segments where recording_id = ? and number = ? and local = 'present'`);
   // It may have been deleted since it was offered; whoever puts it would take it for damaged.
   const isGone = (item: LeaseItem): boolean =>
@@ -166,6 +176,7 @@ const leaseKeeper = ({ db, now, transaction }: LedgerDatabase) => {
           !isGone(item) &&
           take.run({ item: itemKey(item), holder, until: Math.floor(untilMs), now: Math.floor(now()) }).changes > 0,
       ),
+    renewAll: (holder: string, untilMs: number): void => void renew.run(Math.floor(untilMs), holder),
     release: (item: LeaseItem, holder: string): void => void drop.run(itemKey(item), holder),
     releaseAll: (holder: string): void => void dropAll.run(holder),
   };

@@ -6,7 +6,7 @@ const opened = () => {
   const clock = { ms: 0 };
   const changes: boolean[] = [];
   const now = () => clock.ms;
-  const circuit = openCircuit({ now, random: () => 0.5 }, (isOpen) => changes.push(isOpen));
+  const circuit = openCircuit({ monotonicMs: now, random: () => 0.5 }, (isOpen) => changes.push(isOpen));
   return { clock, changes, circuit };
 };
 
@@ -41,7 +41,7 @@ test('while it is open one probe goes at a time; what was under way before chang
 
 test('waits double from half a second up to the cap, and nothing waits once the outage is over', () => {
   const clock = { ms: 0 };
-  const retries = retryTable({ now: () => clock.ms, random: () => 0.999 });
+  const retries = retryTable({ monotonicMs: () => clock.ms, random: () => 0.999 });
   const waits = Array.from({ length: 9 }, () => retries.failed('a', { capMs: 60_000 }));
   expect(waits).toEqual([499, 999, 1998, 3996, 7992, 15984, 31968, 60_000, 60_000]);
   expect(retries.failed('b', { capMs: 60_000, retryAfterMs: 90_000 })).toBe(90_000);
@@ -54,7 +54,7 @@ test('waits double from half a second up to the cap, and nothing waits once the 
 });
 
 test('a table that is full forgets the oldest wait and counts it', () => {
-  const retries = retryTable({ now: () => 0, random: () => 0.5 }, 2);
+  const retries = retryTable({ monotonicMs: () => 0, random: () => 0.5 }, 2);
   for (const key of ['a', 'b', 'c']) retries.failed(key, { capMs: 60_000 });
   expect([retries.isWaiting('a'), retries.isWaiting('c'), retries.size, retries.forgotten]).toEqual([
     false,

@@ -23,7 +23,7 @@ export type Circuit = {
 
 /** Makes a circuit; `changed` is told when it opens or closes. */
 export const openCircuit = (
-  { now, random }: { now: () => number; random: () => number },
+  { monotonicMs: now, random }: { monotonicMs: () => number; random: () => number },
   changed: (isOpen: boolean) => void,
 ): Circuit => {
   const delays = backoff({ baseMs: 500, capMs: 300_000, random });

@@ -21,7 +21,6 @@ type Kind = 'manifest' | 'document';
 
 const MAX_DUE = 256;
 const MAX_REMEMBERED = 4096;
-const LEASE_MS = 120_000;
 // A day's manifest is long, and a backlog changes it often: its puts take at most one part in so many of the time.
 const SHARE = 5;
 // Making documents blocks the process: no more than a tenth of the time, after a quarter of a second at once.
@@ -88,7 +87,6 @@ export const documentUploads = (deps: DocumentUploadDeps): (() => void) => {
     return {
       key,
       lease: { kind, recordingId },
-      leaseMs: LEASE_MS,
       fields: { kind, recording: recordingId },
       run: async (signal) => {
         const startedMs = monotonicMs();

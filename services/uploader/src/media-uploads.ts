@@ -7,7 +7,7 @@ import { mediaType } from '@weir/contracts';
 import type { Log } from '@weir/runtime';
 import type { Ledger, TrackFile, UploadInit, UploadItem, UploadSegment } from '@weir/spool';
 import { fileDamage } from './local-file.ts';
-import { putTimeoutMs, type SendObject } from './object-sender.ts';
+import type { SendObject } from './object-sender.ts';
 import type { PutLane, PutTask, TaskOutcome } from './put-lane.ts';
 import type { RetryTable } from './retry-table.ts';
 
@@ -22,7 +22,6 @@ export type MediaUploadDeps = {
 
 // Most objects that are looked over to find those that need not wait for another try.
 const MAX_LOOK = 1024;
-const LEASE_MARGIN_MS = 60_000;
 
 const keyOf = (item: UploadItem): string =>
   item.kind === 'init'
@@ -72,13 +71,11 @@ const markStored = ({ ledger }: MediaUploadDeps, item: UploadInit | UploadSegmen
 };
 
 const taskOf = (deps: MediaUploadDeps, item: UploadItem): PutTask => {
-  const bytes = filesOf(item).reduce((sum, file) => sum + file.bytes, 0);
   const { kind, recordingId: recording, recordDir } = item;
   const which = item.kind === 'init' ? { track: item.track, period: item.period } : { number: item.number };
   return {
     key: keyOf(item),
     lease: item,
-    leaseMs: putTimeoutMs(bytes) * 2 + LEASE_MARGIN_MS,
     fields: { kind, recording, recordDir, ...which },
     run: async (signal) => {
       const outcome = await putFiles(deps, item, signal);

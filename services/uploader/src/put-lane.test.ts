@@ -12,7 +12,7 @@ const never = new BucketError('refused', 'InvalidArgument', { status: 400 });
 const putWith = async (failures: readonly BucketError[]): Promise<string | null> => {
   const clock = { ms: 0 };
   const now = () => clock.ms;
-  const chance = { now, random: () => 0.5 };
+  const chance = { monotonicMs: now, random: () => 0.5 };
   const ledger = { lease: () => true, release: () => undefined };
   const { signal } = new AbortController();
   const told = { counted: () => undefined, freed: () => undefined };
@@ -32,7 +32,6 @@ const putWith = async (failures: readonly BucketError[]): Promise<string | null>
     const task: PutTask = {
       key: 'segment 1',
       lease: { kind: 'segment', recordingId: 'r', number: 1 },
-      leaseMs: 1000,
       fields: {},
       run: () => Promise.reject(failure),
       refused: (reason) => {

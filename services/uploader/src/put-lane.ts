@@ -16,7 +16,6 @@ export type PutTask = {
   /** Unique among everything that is put. */
   key: string;
   lease: LeaseItem;
-  leaseMs: number;
   /** For the log. */
   fields: Record<string, unknown>;
   run(signal: AbortSignal): Promise<TaskOutcome>;
@@ -33,6 +32,7 @@ export type LaneDeps = {
   retries: RetryTable;
   circuit: Circuit;
   log: Log;
+  /** Wall milliseconds, for leases, which other processes read. */
   now: () => number;
   signal: AbortSignal;
   /** Told of each end, for the metrics. */
@@ -50,6 +50,9 @@ export type PutLane = {
   /** Resolves when nothing runs any more. */
   idle(): Promise<void>;
 };
+
+/** A lease runs so long unless it is renewed: what a process that was killed holds up. */
+export const LEASE_MS = 15_000;
 
 // An answer that says never is believed when it came three times in a row: proxies on the way answer as they like.
 const BELIEVED_AFTER = 3;
@@ -74,6 +77,8 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
       wait(task, { kind: 'later', cause, reason, capMs: 300_000 });
       return;
     }
+    // Whoever lost the lease, asleep for longer than it ran, decides nothing: another process is at it.
+    if (!ledger.lease(task.lease, holder, now() + LEASE_MS)) return;
     task.refused(reason);
     retries.succeeded(task.key);
     log.error({ ...task.fields, cause, reason }, 'refused for good; it stays in the spool');
@@ -143,7 +148,7 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
     start: (task) => {
       if (signal.aborted || running.size >= places || running.has(task.key)) return false;
       if (retries.isWaiting(task.key) || !circuit.admits()) return false;
-      if (!ledger.lease(task.lease, holder, now() + task.leaseMs)) return false;
+      if (!ledger.lease(task.lease, holder, now() + LEASE_MS)) return false;
       running.set(task.key, settle(task));
       return true;
     },

@@ -27,6 +27,7 @@ test.each(cases)('%s', (_name, error, kind) => {
   expect(putVerdict(error).kind).toBe(kind);
 });
 
-test('Retry-After is kept', () => {
+test('Retry-After is kept, up to five minutes', () => {
+  expect(putVerdict(new BucketError('throttled', 'slow', { retryAfterMs: 86_400_000 })).retryAfterMs).toBe(300_000);
   expect(putVerdict(new BucketError('throttled', 'slow', { retryAfterMs: 7_000 })).retryAfterMs).toBe(7_000);
 });

@@ -12,6 +12,7 @@ export type PutVerdict = {
   cause: string;
   reason: string;
   capMs: number;
+  /** What the peer asked for, at most five minutes. */
   retryAfterMs?: number;
 };
 
@@ -44,14 +45,17 @@ const rules: Record<BucketErrorClass, Rule> = {
 // What a bucket says of the object itself. Anything else may come from a proxy or a captive portal on the way.
 const statusesOfObject = [400, 413, 414, 415, 422];
 
+// A peer's clock or a proxy may ask for days.
+const retryAfter = (ms: number | undefined) => (ms === undefined ? {} : { retryAfterMs: Math.min(ms, LONG_MS) });
+
 const ofBucket = ({ class: cause, status, retryAfterMs, message }: BucketError): PutVerdict => {
   const isOfPlace = cause === 'refused' && !statusesOfObject.includes(status ?? 0);
   const rule = isOfPlace ? outage(LONG_MS) : rules[cause];
-  return { ...rule, cause, reason: message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return { ...rule, cause, reason: message, ...retryAfter(retryAfterMs) };
 };
 
 const ofGateway = ({ code, status, isOfObject, retryAfterMs, message }: GatewayRefusal): PutVerdict => {
-  const told = { reason: message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  const told = { reason: message, ...retryAfter(retryAfterMs) };
   const cause = `gateway_${code === '' ? status : code}`;
   if (!isOfObject || status >= 500) return { ...outage(status >= 500 ? SHORT_MS : LONG_MS), cause, ...told };
   if (code === 'record_taken') return { kind: 'taken', capMs: LONG_MS, cause, ...told };

@@ -18,7 +18,10 @@ export type RetryTable = {
 };
 
 /** Makes an empty table of at most `limit` objects. */
-export const retryTable = ({ now, random }: { now: () => number; random: () => number }, limit = 4096): RetryTable => {
+export const retryTable = (
+  { monotonicMs: now, random }: { monotonicMs: () => number; random: () => number },
+  limit = 4096,
+): RetryTable => {
   const entries = new Map<string, { delays: Backoff; failures: number; refusals: number; dueMs: number }>();
   let forgotten = 0;
   const makeRoom = () => {

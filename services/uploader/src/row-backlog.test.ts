@@ -84,6 +84,7 @@ const replicate = async (segments: number) => {
     alias: 'site-1',
     log: silentLog(),
     now: () => 0,
+    monotonicMs: () => 0,
     random: () => 0,
   });
   replication.look();

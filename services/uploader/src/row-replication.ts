@@ -15,6 +15,8 @@ export type RowReplicationDeps = {
   alias: string;
   log: Log;
   now: () => number;
+  /** Milliseconds that never step: what waits are measured by. */
+  monotonicMs: () => number;
   random: () => number;
   /** Time for an acknowledgement before rows are sent again; it doubles up to a minute while none comes. */
   ackTimeoutMs?: number;
@@ -68,9 +70,9 @@ const ackPatience = (ackTimeoutMs: number, now: () => number) => {
 
 /** Subscribes to acknowledgements and is ready to send. */
 export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowReplication> => {
-  const { ledger, bus, prefix, alias, log, now, random, ackTimeoutMs = 5_000 } = deps;
+  const { ledger, bus, prefix, alias, log, now, monotonicMs, random, ackTimeoutMs = 5_000 } = deps;
   const counts = { rows: 0, pages: 0, repeats: 0, acks: 0, ignoredAcks: 0 };
-  const patience = ackPatience(ackTimeoutMs, now);
+  const patience = ackPatience(ackTimeoutMs, monotonicMs);
   const failures: Backoff = backoff({ baseMs: 500, capMs: 30_000, random });
   const cursorNow = () => ledger.cursor()?.cursor ?? 0;
   const window = rowWindow(cursorNow());
@@ -99,7 +101,7 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
     });
     const isTaken = await bus.publish(encodeTopic(prefix, { kind: 'rows', alias }), event);
     if (!isTaken) {
-      notBeforeMs = now() + failures.next();
+      notBeforeMs = monotonicMs() + failures.next();
       return;
     }
     failures.reset();
@@ -109,7 +111,7 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
   };
 
   const sendAll = async (): Promise<void> => {
-    while (!isClosed && bus.connected && !window.isFull() && now() >= notBeforeMs) {
+    while (!isClosed && bus.connected && !window.isFull() && monotonicMs() >= notBeforeMs) {
       followCursor();
       if (ledger.lastStamp() <= window.sent) return;
       const rows = rowsOfPage(ledger.rowsAfter(window.sent, ROWS_PER_PAGE));
@@ -131,7 +133,7 @@ export const openRowReplication = async (deps: RowReplicationDeps): Promise<RowR
     isSending = true;
     sendAll()
       .catch((error: unknown) => {
-        notBeforeMs = now() + failures.next();
+        notBeforeMs = monotonicMs() + failures.next();
         log.error({ err: error }, 'rows could not be sent');
       })
       .finally(() => {

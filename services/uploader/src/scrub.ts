@@ -43,7 +43,7 @@ export type ScrubDeps = {
 const DAY_MS = 86_400_000;
 // Uploads that waited for the start go first; and so long a scrub waits for what it cannot have now.
 const PATIENCE_MS = 60_000;
-const LEASE_MS = 600_000;
+const LEASE_MS = 15_000;
 const READ_TIMEOUT_MS = 600_000;
 
 type Finding = { file: TrackFile; got: { bytes: number; sha256: string } | null };

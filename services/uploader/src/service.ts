@@ -2,7 +2,6 @@
  * The uploader: moves segments from the spool to the bucket, and tells the index what the ledger says. It works from
  * the ledger alone, so it may be killed at any instant; neither broker nor index is needed for it to put.
  */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { brokerUrl, splitListen } from '@weir/contracts';
 import {
@@ -11,7 +10,6 @@ import {
   type Clock,
   connectBus,
   isAbort,
-  loadOrCreateFile,
   nodeAlias,
   openHttp,
   type Scope,
@@ -19,6 +17,7 @@ import {
   Stop,
   systemClock,
 } from '@weir/runtime';
+import { type InstanceName, takeInstanceName } from './instance-name.ts';
 import { openOwnStorage } from './own-storage.ts';
 import { presignedStorage } from './presigned-storage.ts';
 import { awaitLedger, ledgerIfThere } from './spool-opening.ts';
@@ -33,6 +32,8 @@ export type UploaderDeps = ServiceStart & {
   /** Told of a failure after the start that the uploader cannot live with; default: the process ends by it. */
   failed?: (error: unknown) => void;
   clock?: Clock;
+  /** Milliseconds that never step: what waits are measured by. */
+  monotonicMs?: () => number;
   random?: () => number;
   /** Time of one put by its bytes, in milliseconds. */
   putTimeoutMs?: (bytes: number) => number;
@@ -46,7 +47,7 @@ export type Uploader = { port: number };
 // A recording's first segment is to be in the bucket soon, however seldom the configuration has us look.
 const MAX_PERIOD_MS = 500;
 
-type Parts = UploaderDeps & Required<Pick<UploaderDeps, 'clock' | 'random'>>;
+type Parts = UploaderDeps & Required<Pick<UploaderDeps, 'clock' | 'monotonicMs' | 'random'>>;
 
 const openTarget = async ({ config, secrets, scope, signal, log, clock, random }: Parts): Promise<Target> => {
   const { storage, upload } = config.recorder;
@@ -81,12 +82,10 @@ const checksOf = (dir: string, state: () => UploaderState | null): Record<string
   storage: async () => (state()?.circuit.isOpen === true ? { reason: 'storage does not answer' } : 'ok'),
 });
 
-const instanceOf = async (dataDir: string): Promise<string> =>
-  (await loadOrCreateFile(join(dataDir, 'uploader-id'), () => randomBytes(6).toString('hex'))).trim();
-
-const scrubOf = ({ data_dir, uploader }: ServiceStart['config']) => {
+const scrubOf = ({ data_dir, uploader }: ServiceStart['config'], { isFirst }: InstanceName) => {
   const { scrub_days: days, scrub_bytes_per_second: bytesPerSecond } = uploader;
-  return days === 0 ? null : { days, bytesPerSecond, progressPath: join(data_dir, 'uploader-scrub.json') };
+  // One process of a site reads everything again.
+  return days === 0 || !isFirst ? null : { days, bytesPerSecond, progressPath: join(data_dir, 'uploader-scrub.json') };
 };
 
 const endProcess = (error: unknown): void => {
@@ -113,11 +112,12 @@ const inBackground = (scope: Scope, failed: (error: unknown) => void, work: (sig
  */
 export const openUploader = async (deps: UploaderDeps): Promise<Uploader> => {
   const { config, scope, log, signal, clock = systemClock, random = Math.random, failed = endProcess } = deps;
-  const parts: Parts = { ...deps, clock, random };
+  const { monotonicMs = () => performance.now() } = deps;
+  const parts: Parts = { ...deps, clock, monotonicMs, random };
   const { local_dir: dir, concurrency: places, interval_ms: intervalMs } = config.recorder.upload;
-  const instance = await instanceOf(config.data_dir);
+  const instance = scope.use(await takeInstanceName(config.data_dir), 'name');
   const target = await openTarget(parts);
-  const bus = await openBus(parts, instance);
+  const bus = await openBus(parts, instance.name);
   let state: UploaderState | null = null;
   const metrics = uploaderMetrics(() => state, clock.now);
   const checks = checksOf(dir, () => state);
@@ -128,13 +128,17 @@ export const openUploader = async (deps: UploaderDeps): Promise<Uploader> => {
   inBackground(scope, failed, async (closing) => {
     const ends = AbortSignal.any([signal, closing]);
     using ledger = there ?? (await awaitLedger(dir, clock, log, ends));
-    const names = { holder: `uploader-${instance}`, prefix: config.net4mqtt.topic_prefix, alias: nodeAlias(config) };
+    const names = {
+      holder: `uploader-${instance.name}`,
+      prefix: config.net4mqtt.topic_prefix,
+      alias: nodeAlias(config),
+    };
     const opened = (next: UploaderState) => {
       state = next;
     };
     const periodMs = Math.min(intervalMs, MAX_PERIOD_MS);
     try {
-      const scrub = scrubOf(config);
+      const scrub = scrubOf(config, instance);
       const work = { ...parts, ...names, ledger, target, bus, metrics, places, periodMs, scrub, opened };
       await workOnSpool({ ...work, signal: ends });
     } finally {

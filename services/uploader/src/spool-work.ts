@@ -5,7 +5,7 @@ import { documentUploads } from './document-uploads.ts';
 import { mediaUploads } from './media-uploads.ts';
 import { objectSender } from './object-sender.ts';
 import { openPulse } from './pulse.ts';
-import { putLane } from './put-lane.ts';
+import { LEASE_MS, putLane } from './put-lane.ts';
 import { type RetryTable, retryTable } from './retry-table.ts';
 import { openRowReplication, type RowReplication } from './row-replication.ts';
 import { scrubForever } from './scrub.ts';
@@ -20,7 +20,7 @@ export type SpoolWorkDeps = {
   target: Target;
   bus: Bus | null;
   metrics: UploaderMetrics;
-  /** Under which leases are held, the same over restarts. */
+  /** Under which leases are held: this process's alone, and its successor's. */
   holder: string;
   prefix: string;
   alias: string;
@@ -29,7 +29,10 @@ export type SpoolWorkDeps = {
   /** How often the ledger is looked at. */
   periodMs: number;
   log: Log;
+  /** Wall time, which steps on a site. */
   clock: Clock;
+  /** Milliseconds that never step: what waits are measured by. */
+  monotonicMs: () => number;
   random: () => number;
   signal: AbortSignal;
   putTimeoutMs?: (bytes: number) => number;
@@ -40,8 +43,10 @@ export type SpoolWorkDeps = {
   opened: (state: UploaderState) => void;
 };
 
-const circuitOf = ({ log, clock, random }: SpoolWorkDeps, retries: RetryTable): Circuit =>
-  openCircuit({ now: clock.now, random }, (isOpen) => {
+const RENEW_MS = 4_000;
+
+const circuitOf = ({ log, monotonicMs, random }: SpoolWorkDeps, retries: RetryTable): Circuit =>
+  openCircuit({ monotonicMs, random }, (isOpen) => {
     if (isOpen) {
       log.error('storage does not answer; the spool keeps everything, one probe at a time');
       return;
@@ -62,7 +67,7 @@ const openPuts = (deps: SpoolWorkDeps, retries: RetryTable, circuit: Circuit, fr
   // Documents have places of their own: a backlog of segments must not keep the newest from being seen.
   const lanes = [putLane(places, shared), putLane(places, shared)] as const;
   const lookForMedia = mediaUploads({ ledger, lane: lanes[0], retries, send, log });
-  const lookForDocuments = documentUploads({ ledger, lane: lanes[1], send, monotonicMs: () => performance.now() });
+  const lookForDocuments = documentUploads({ ledger, lane: lanes[1], send, monotonicMs: deps.monotonicMs });
   return {
     look: () => {
       lookForMedia();
@@ -75,10 +80,14 @@ const openPuts = (deps: SpoolWorkDeps, retries: RetryTable, circuit: Circuit, fr
 };
 
 const openRows = async (deps: SpoolWorkDeps): Promise<RowReplication | null> => {
-  const { ledger, bus, prefix, alias, log, clock, random, ackTimeoutMs } = deps;
+  const { ledger, bus, prefix, alias, log, clock, monotonicMs, random, ackTimeoutMs } = deps;
   if (bus === null) return null;
   const patience = ackTimeoutMs === undefined ? {} : { ackTimeoutMs };
-  return openRowReplication({ ledger, bus, prefix, alias, log, now: clock.now, random, ...patience });
+  return openRowReplication({
+    ...{ ledger, bus, prefix, alias, log, monotonicMs, random },
+    now: clock.now,
+    ...patience,
+  });
 };
 
 /** Reads again what is stored, until the signal aborts; a failure ends the scrub alone. */
@@ -101,12 +110,25 @@ const startScrub = async (deps: SpoolWorkDeps, circuit: Circuit): Promise<void> 
   }
 };
 
+/** Keeps the leases of this process while it lives; a clock that was set is made good by the next renewal. */
+const renewLeases = ({ ledger, holder, clock, log }: SpoolWorkDeps): Disposable => {
+  const renew = () => {
+    try {
+      ledger.renewAll(holder, clock.now() + LEASE_MS);
+    } catch (error) {
+      log.error({ err: error }, 'leases were not renewed; another uploader may take them');
+    }
+  };
+  const timer = setInterval(renew, RENEW_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+};
+
 /** Puts and replicates what the ledger has until the signal aborts; resolves when nothing is under way any more. */
 export const workOnSpool = async (deps: SpoolWorkDeps): Promise<void> => {
-  const { ledger, log, clock, random, signal } = deps;
-  const retries = retryTable({ now: clock.now, random });
+  const { ledger, log, signal } = deps;
+  const retries = retryTable(deps);
   const circuit = circuitOf(deps, retries);
-  // What this holder had when it was killed.
+  // What the process of this name had when it was killed.
   ledger.releaseAll(deps.holder);
   using replication = await openRows(deps);
   const puts = openPuts(deps, retries, circuit, () => pulse.wake());
@@ -115,6 +137,7 @@ export const workOnSpool = async (deps: SpoolWorkDeps): Promise<void> => {
     replication?.look();
   };
   const failed = (error: unknown) => log.error({ err: error }, 'the ledger could not be read');
+  using _renewing = renewLeases(deps);
   const pulse = openPulse(look, deps.periodMs, signal, failed);
   deps.opened({ ledger, circuit, retries, replication });
   log.info({ spool: ledger.spoolId, dir: ledger.dir }, 'uploading');

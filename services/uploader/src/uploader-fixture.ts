@@ -126,9 +126,13 @@ export const startTestUploader = async (
   }
 };
 
-/** Waits until something holds, looking often; throws what it last was after ten seconds. */
-export const until = async <T>(read: () => T | Promise<T>, holds: (value: T) => boolean): Promise<T> => {
-  const deadline = performance.now() + 10_000;
+/** Waits until something holds, looking often; throws what it last was after ten seconds, or as many as are said. */
+export const until = async <T>(
+  read: () => T | Promise<T>,
+  holds: (value: T) => boolean,
+  timeoutMs = 10_000,
+): Promise<T> => {
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await read();
     if (holds(value)) return value;
