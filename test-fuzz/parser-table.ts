@@ -879,6 +879,7 @@ export const parsers: readonly Parser[] = [
 export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/rtc/src/socket-address.ts#decodeSocketAddress': 'what the kernel writes',
   'packages/rtc/src/receive-buffer.ts#readDropped': 'what the kernel writes',
+  'packages/catalog/src/hour-reading.ts#readNeighbours': 'asks the index, whose one writer is the indexer',
   'packages/catalog/src/hour-reading.ts#readPackedHours': 'asks the index, whose one writer is the indexer',
   'packages/catalog/src/hour-reading.ts#readStoredSegments': 'asks the index, whose one writer is the indexer',
   'packages/catalog/src/hour-reading.ts#readStretches': 'asks the index, whose one writer is the indexer',

@@ -1,5 +1,5 @@
 /** Reads hours of recordings: packed where they are, from `segments` where not. */
-import { and, asc, eq, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 import { decodePackedHour, type PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
@@ -188,4 +188,46 @@ export const readStretches = async (
     for (const { recording_id, ...stretch } of await readOpenStretches(queries, t, of, range))
       found.get(recording_id)?.push(stretch);
   return found;
+};
+
+/** Of a recording, where the last segment before a range ends and the first behind it begins; null where there is none. */
+export type Neighbours = { endBefore: number | null; startAfter: number | null };
+
+/** The segments next to the range from `fromMs` to `toMs`, by recording: two steps down an index for each. */
+export const readNeighbours = async (
+  queries: Queries,
+  { segments: g, sessions: s }: Tables,
+  ids: readonly string[],
+  fromMs: number,
+  toMs: number,
+): Promise<Map<string, Neighbours>> => {
+  if (ids.length === 0) return new Map();
+  const ofSession = eq(g.recording_id, s.recording_id);
+  const before = queries
+    .select({ end_ms: sql`${g.start_ms} + ${g.duration_ms}` })
+    .from(g)
+    .where(and(ofSession, lt(g.start_ms, fromMs)))
+    .orderBy(desc(g.start_ms))
+    .limit(1);
+  const after = queries
+    .select({ start_ms: g.start_ms })
+    .from(g)
+    .where(and(ofSession, gte(g.start_ms, toMs)))
+    .orderBy(asc(g.start_ms))
+    .limit(1);
+  const rows = await queries
+    .select({
+      recording_id: s.recording_id,
+      end_before: sql<number | string | null>`(${before})`,
+      start_after: sql<number | string | null>`(${after})`,
+    })
+    .from(s)
+    .where(inArray(s.recording_id, [...ids]));
+  const number = (value: number | string | null) => (value === null ? null : Number(value));
+  return new Map(
+    rows.map(({ recording_id, end_before, start_after }) => [
+      recording_id,
+      { endBefore: number(end_before), startAfter: number(start_after) },
+    ]),
+  );
 };

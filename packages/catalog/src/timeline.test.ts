@@ -237,6 +237,22 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
     expect(await timeline(9 * minute)).toEqual([]);
   });
 
+  test('a hole is told wherever the question begins or ends, within it and over hours too', async () => {
+    const { commit, timeline } = await open(dialect);
+    await commit(recording(), ...minutes(0, 5), ...minutes(8, 10), ...minutes(200, 202), segment(300));
+    const hole = (from: number, to: number) => ['missing', from, to, 'unexplained'];
+    const asked = (from: number, to: number) => timeline(from * minute, to * minute);
+    expect(await asked(6, 10)).toEqual([hole(6, 8), ['present', 8, 10]]);
+    expect(await asked(3, 7)).toEqual([['present', 3, 5], hole(5, 7)]);
+    expect(await asked(6, 7)).toEqual([hole(6, 7)]);
+    expect(await asked(100, 150)).toEqual([hole(100, 150)]);
+    await commit(recording({ status: 'ended', end_ms: begin + 301 * minute }), gap(202 * minute, 250 * minute));
+    expect(await asked(100, 150)).toEqual([hole(100, 150)]);
+    expect(await asked(240, 260)).toEqual([['missing', 240, 250, 'no_publisher'], hole(250, 260)]);
+    // Before its first segment and behind its last one nothing was recorded.
+    expect(await asked(300, 400)).toEqual([['present', 300, 301]]);
+  });
+
   test('in a replay, segments before their recording, hours are packed as well', async () => {
     const { commit, packed, timeline } = await open(dialect);
     await commit(...minutes(0, 40));

@@ -5,7 +5,7 @@
 import { MAX_TIMELINE_SPANS, type TimelineAnswer, type TimelineSpan } from '@weir/contracts';
 import { and, asc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import type { Database, Queries } from './database.ts';
-import { readStretches, type TimedStretch } from './hour-reading.ts';
+import { type Neighbours, readNeighbours, readStretches, type TimedStretch } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
 import { readLostSpools } from './lost-spools.ts';
 import type { IndexedGap } from './playback.ts';
@@ -23,10 +23,20 @@ type Pending = Extract<TimelineSpan, { kind: 'pending' }>;
 type Missing = Extract<TimelineSpan, { kind: 'missing' }>;
 type Parts = { present: Bare[]; pending: (Bare & { session: Session })[]; missing: Missing[] };
 
+/** Holes between stretches, and to the segments beyond them on either side: one may be longer than what is asked for. */
+const holesAmong = (joined: readonly Bare[], { endBefore, startAfter }: Neighbours): Bare[] => {
+  const ends = [
+    ...(endBefore === null ? [] : [{ from: endBefore - 1, to: endBefore }]),
+    ...(startAfter === null ? [] : [{ from: startAfter, to: startAfter + 1 }]),
+  ];
+  return holesBetween(joinStretches([...joined, ...ends], seamMs));
+};
+
 /** What one recording has of the time. */
 const partsOf = (
   session: Session,
   stretches: readonly TimedStretch[],
+  neighbours: Neighbours,
   gaps: readonly IndexedGap[],
   isLost: boolean,
 ): Parts => {
@@ -57,7 +67,7 @@ const partsOf = (
       ...(isLost ? waiting.map(lost('spool_lost')) : []),
       ...without(joined('gone')).map(lost('evicted')),
       ...without(joined('refused')).map(lost('refused')),
-      ...without(holesBetween(joined())).map(lost('unexplained')),
+      ...without(holesAmong(joined(), neighbours)).map(lost('unexplained')),
     ],
   };
 };
@@ -150,12 +160,15 @@ export const timelineOf =
       const more = found.length > maxRecordings ? (found.pop()?.start_ms ?? range.to) : range.to;
       const to = more > range.from ? more : range.to;
       const ids = found.map(({ recording_id }) => recording_id);
-      const stretches = await readStretches(queries, t, ids, range.from - longestSegmentMs, to);
+      const early = range.from - longestSegmentMs;
+      const stretches = await readStretches(queries, t, ids, early, to);
+      const neighbours = await readNeighbours(queries, t, ids, early, to);
       const gaps = Map.groupBy(await gapsIn(queries, t, ids, range), ({ recording_id }) => recording_id);
       const lost = await readLostSpools(queries, t);
       const parts = found.map((session) => {
         const { recording_id: id, spool_id: spool } = session;
-        return partsOf(session, stretches.get(id) ?? [], gaps.get(id) ?? [], lost.has(spool));
+        const beside = neighbours.get(id) ?? { endBefore: null, startAfter: null };
+        return partsOf(session, stretches.get(id) ?? [], beside, gaps.get(id) ?? [], lost.has(spool));
       });
       const nowMs = now();
       const spans = spansOf(parts, { from: range.from, to }, nowMs);
