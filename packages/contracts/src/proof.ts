@@ -13,9 +13,12 @@ export const proofLink = file.extend({
   previous: z.object({ number: z.int(), sha256: z.string() }).nullable(),
 });
 
+/** The highest number that a segment can have in the index, a 32-bit integer. */
+const highestSegment = 2_147_483_647;
+
 /** Paging by segment numbers: the answer begins behind `after`. */
 export const proofQuery = z.object({
-  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+  after: z.coerce.number().int().min(0).max(highestSegment).default(0),
   limit: z.coerce.number().int().min(1).max(MAX_PROOF_SEGMENTS).default(1_000),
 });
 

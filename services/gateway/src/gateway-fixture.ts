@@ -59,7 +59,7 @@ export const openFixture = async (change: Table = {}, storage?: Table): Promise<
   const now = () => Date.now() + clock.nowMs;
   const controller = new AbortController();
   const log = silentLog();
-  const options = { url, maxConnections: 2, connectTimeoutSeconds: 5 };
+  const options = { url: config.database.url, maxConnections: 2, connectTimeoutSeconds: 5 };
   const catalog = scope.use(await openCatalog(options, { now, log }));
   const deps = {
     config,
