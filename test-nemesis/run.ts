@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { within } from '@weir/runtime';
 import { randomFrom } from '@weir/testkit';
 import { mountSmallDisk } from '../test-e2e/small-disk.ts';
 import { type Account, type Allowance, accountOf, isSound, type Window } from './accounting.ts';
@@ -9,7 +10,7 @@ import { framesInBucket } from './bucket-reading.ts';
 import { awaitReady, faults, type World } from './faults.ts';
 import { call, type Installation, startInstallation } from './installation.ts';
 import type { FrameSource } from './numbered-frames.ts';
-import { startNumberedPublisher } from './numbered-publisher.ts';
+import { type NumberedPublisher, startNumberedPublisher } from './numbered-publisher.ts';
 import type { Plan } from './plan.ts';
 import { proxyHolds } from './proxy-holds.ts';
 import { refusedRows, settle, timelineOf } from './settling.ts';
@@ -68,6 +69,16 @@ const verifyAll = async (tree: string, { cloudDirectory }: Installation): Promis
   }
 };
 
+// A node that cannot start is a failure of the run, not a wait without end.
+const CONNECT_MS = 60_000;
+
+const allConnected = (publishers: readonly NumberedPublisher[]): Promise<unknown> =>
+  within(
+    Promise.all(publishers.map((one) => one.connected())),
+    CONNECT_MS,
+    () => new Error(`a publisher was not let in within ${CONNECT_MS / 1000} s: see node.log`),
+  );
+
 /** Runs the plan. */
 export const runPlan = async (options: RunOptions): Promise<RunResult> => {
   const { plan, directory, source, database, tree, settleMs, said } = options;
@@ -93,7 +104,7 @@ export const runPlan = async (options: RunOptions): Promise<RunResult> => {
     }),
   );
   stack.defer(async () => void (await Promise.all(publishers.map((one) => one.end()))));
-  await Promise.all(publishers.map((one) => one.connected()));
+  await allConnected(publishers);
   said(`publishing ${((performance.now() - beganMs) / 1000).toFixed(1)} s after the start`);
 
   const world: World = {
@@ -114,7 +125,7 @@ export const runPlan = async (options: RunOptions): Promise<RunResult> => {
     }),
   ]);
   for (const one of installation.all) one.start();
-  await Promise.all(publishers.map((one) => one.connected()));
+  await allConnected(publishers);
   // Behind the last fault some more, so that what comes after it is seen as well.
   await pause(1_500);
   await Promise.all(publishers.map((one) => one.end()));

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { findProgram } from './programs.ts';
@@ -97,14 +97,27 @@ export const startChild = async (command: string, args: readonly string[], optio
   }
 };
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+/** Below the ports that systems give to outgoing connections, of which one would take it before it is listened on. */
+const PORTS = { first: 10_000, behind: 32_000 };
+
+const isFree = async (port: number): Promise<boolean> => {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
+};
+
+/** A TCP port of 127.0.0.1 that was free a moment ago, and that no outgoing connection takes. */
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    const port = randomInt(PORTS.first, PORTS.behind);
+    if (await isFree(port)) return port;
+  }
 };
 
 /** Starts what needs a port, and again on another one when somebody was quicker. */
