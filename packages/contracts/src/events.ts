@@ -78,7 +78,7 @@ export const eventSchemas = {
   'weir.object.fault': z.object({
     ...recordingFields,
     key: z.string().max(1024),
-    what: z.enum(['missing', 'damaged']),
+    what: z.enum(['missing', 'damaged', 'unreadable']),
     remedy: z.enum(['put_again', 'none']),
     expected_sha256: z.string(),
     got_sha256: z.string().nullable(),

@@ -7,11 +7,14 @@ import type { UploadInit, UploadSegment } from './upload-ledger.ts';
 /** How far a pass over everything stored has come: the last init file and the last segment, by their order in the ledger. */
 export type ScrubPosition = { inits: number; segments: number };
 
-/** What the bucket is to have: an init file, or a segment with its files; `local` says whether the spool still has them. */
+/**
+ * What the bucket is to have: an init file, or a segment with its files; `local` says whether the spool still has them,
+ * `storedStamp` is another when it was stored anew.
+ */
 export type ScrubItem = (
   | Pick<UploadInit, 'kind' | 'recordingId' | 'stream' | 'recordDir' | 'period' | 'track'>
   | Pick<UploadSegment, 'kind' | 'recordingId' | 'stream' | 'recordDir' | 'number'>
-) & { seq: number; local: LocalState; files: TrackFile[] };
+) & { seq: number; storedStamp: number; local: LocalState; files: TrackFile[] };
 
 /** What a scrub reads of the ledger. */
 export type ScrubLedger = {
@@ -37,6 +40,8 @@ export const scrubLedger = ({ db }: LedgerDatabase, rows: LedgerRows, root: stri
     stream: row.stream,
     recordDir: row.record_dir,
     local: row.local,
+    // The schema has one on every stored row.
+    storedStamp: row.stored_stamp ?? 0,
   });
   return {
     nextStored: (position) => {

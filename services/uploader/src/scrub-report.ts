@@ -18,6 +18,13 @@ export type ScrubReportDeps = {
 const MAX_TOLD = 100;
 const AGAIN_MS = 3_600_000;
 
+const wordsOf = (what: ScrubFault['what'], remedy: ScrubFault['remedy']): string => {
+  if (what === 'unreadable') return 'a stored object cannot be read; the next pass tries it again';
+  return remedy === 'put_again'
+    ? 'a stored object is missing or damaged; it is put again'
+    : 'a stored object is missing or damaged, and the spool cannot put it again';
+};
+
 /** Tells of each fault: all in the metrics, a hundred an hour in the log and on the bus. */
 export const scrubReport = (deps: ScrubReportDeps): ((fault: ScrubFault) => void) => {
   const { bus, metrics, prefix, alias, spool, log, now } = deps;
@@ -31,10 +38,7 @@ export const scrubReport = (deps: ScrubReportDeps): ((fault: ScrubFault) => void
     }
     told += 1;
     if (told > MAX_TOLD) return;
-    const words =
-      remedy === 'put_again'
-        ? 'a stored object is missing or damaged; it is put again'
-        : 'a stored object is missing or damaged, and the spool cannot put it again';
+    const words = wordsOf(what, remedy);
     log.error({ key, what, expected, got, ...(told === MAX_TOLD ? { more: 'in the metrics alone' } : {}) }, words);
     const event = encodeEvent({
       id: `${spool}-scrub-${Math.floor(now())}-${told}`,

@@ -61,24 +61,32 @@ const onePass = async (t: TestSpool, change: (target: Target) => Partial<ScrubDe
   const storage = { type: 'fs', root: t.beside('bucket') } as const;
   const needs = { storage, spoolDir: t.dir, scope, log, now: Date.now, random: Math.random };
   const target = await openOwnStorage(needs);
-  const progress = openScrubProgress(t.beside('scrub.json'), t.ledger.spoolId, nowMs, log);
+  let failed = 0;
+  const saved = openScrubProgress(t.beside('scrub.json'), t.ledger.spoolId, nowMs, log);
+  const progress = {
+    ...saved,
+    // The end of the pass is that of the test.
+    begin: (atMs: number) => {
+      saved.begin(atMs);
+      ends.abort();
+    },
+  };
   const deps: ScrubDeps = {
     ledger: t.ledger,
     target,
     progress,
     holder: 'scrub',
-    days: 1,
+    days: 1e-9,
     bytesPerSecond: 100_000,
     isResting: () => false,
     read: (bytes) => reads.push(bytes),
+    failed: () => (failed += 1),
     found: (fault) => found.push(fault),
     clock: {
       now: () => nowMs,
       sleep: async (ms) => {
         nowMs += ms;
         slept.push(ms);
-        if (t.ledger.nextStored(progress.current().position) === null) ends.abort();
-        ends.signal.throwIfAborted();
       },
     },
     log,
@@ -88,7 +96,7 @@ const onePass = async (t: TestSpool, change: (target: Target) => Partial<ScrubDe
   await scrubForever(deps).catch((error: unknown) => {
     if (!ends.signal.aborted) throw error;
   });
-  return { found: found.map(({ key, what, remedy }) => [key, what, remedy]), slept, reads };
+  return { found: found.map(({ key, what, remedy }) => [key, what, remedy]), slept, reads, failed };
 };
 
 test('what is whole is read once, no faster than it may be', async () => {
@@ -147,20 +155,80 @@ test('where objects may not be deleted, only what is missing is put again', asyn
   expect(t.ledger.segments(id).map(({ remote }) => remote)).toEqual(['stored', 'none', 'stored']);
 });
 
-test('a bucket that does not answer is no bucket without objects: it is asked again later', async () => {
-  const { t } = await storedSpool();
-  let failures = 3;
-  const { found, slept } = await onePass(t, (target) => ({
+/** A change by which reading `key` fails as long as `isOut` says so, or always. */
+const unreadable =
+  (key: string | null, isOut: () => boolean = () => true) =>
+  (target: Target): Partial<ScrubDeps> => ({
     target: {
       ...target,
       digest: async (object, signal) => {
-        failures -= 1;
-        if (failures >= 0) throw new BucketError('server', '503 for the test');
+        if ((key === null || object.key === key) && isOut()) throw new BucketError('server', '503 for the test');
         return target.digest(object, signal);
       },
     },
+  });
+
+test('a bucket that does not answer is no bucket without objects: all is read when it does, and it is asked ever more seldom', async () => {
+  const { t } = await storedSpool();
+  let left = 3;
+  const { found, slept, reads, failed } = await onePass(
+    t,
+    unreadable(null, () => {
+      left -= 1;
+      return left >= 0;
+    }),
+  );
+  expect([found, reads.length, failed]).toEqual([[], 8, 3]);
+  expect(slept.slice(0, 4)).toEqual([60_000, 60_000, 120_000, 240_000]);
+});
+
+test('one object that cannot be read holds up nothing: after five tries it is told, and all others were read', async () => {
+  const { t, id, dir } = await storedSpool();
+  const [bad, damaged] = [`${dir}/a_seg_0001.m4s`, `${dir}/v_seg_0003.m4s`];
+  flipBit(pathOf(t, damaged));
+  const { found, failed, reads, slept } = await onePass(t, unreadable(bad));
+  expect(found).toEqual([
+    [damaged, 'damaged', 'put_again'],
+    [bad, 'unreadable', 'none'],
+  ]);
+  expect(failed).toBe(5);
+  // The other file of its segment with each try.
+  expect(reads.length).toBe(7 + 4);
+  expect(slept.length).toBeLessThan(12);
+  expect(t.ledger.segments(id).map(({ remote }) => remote)).toEqual(['stored', 'stored', 'none']);
+});
+
+test('of a bucket that lets nobody read, each object is told once in the end, and tries are an hour apart', async () => {
+  const { t } = await storedSpool();
+  const { found, failed, slept } = await onePass(t, unreadable(null));
+  expect(new Set(found.map(([, what]) => what))).toEqual(new Set(['unreadable']));
+  expect(new Set(found.map(([key]) => key)).size).toBe(8);
+  // Five items; of a segment the second file is tried with the last try alone.
+  expect([found.length, failed]).toEqual([8, 5 * 5 + 3]);
+  expect(Math.max(...slept)).toBe(3_600_000);
+});
+
+test('what was put again while it was compared is another object, and stays', async () => {
+  const { t, id, dir } = await storedSpool();
+  const key = `${dir}/v_seg_0002.m4s`;
+  const item = { kind: 'segment', recordingId: id, number: 2 } as const;
+  const { found } = await onePass(t, (target) => ({
+    target: {
+      ...target,
+      digest: async (object, signal) => {
+        if (object.key !== key) return target.digest(object, signal);
+        // Another uploader mends it at this moment: what was read is the object of before.
+        t.ledger.lease(item, 'another', Date.now() + 60_000);
+        t.ledger.markMissing(item);
+        t.ledger.markSegmentStored(id, 2);
+        t.ledger.release(item, 'another');
+        return { bytes: 1, sha256: '0'.repeat(64) };
+      },
+    },
   }));
-  expect([found, slept.filter((ms) => ms === 60_000).length]).toEqual([[], 4]);
+  expect(found).toEqual([[key, 'damaged', 'none']]);
+  expect(existsSync(pathOf(t, key))).toBe(true);
+  expect(t.ledger.segments(id).map(({ remote }) => remote)).toEqual(['stored', 'stored', 'stored']);
 });
 
 test('an object whose upload somebody has leased is left to him', async () => {

@@ -103,6 +103,7 @@ const startScrub = async (deps: SpoolWorkDeps, circuit: Circuit): Promise<void> 
       progress,
       found,
       read: metrics.scrubbed,
+      failed: metrics.scrubFailed,
       isResting: () => circuit.isOpen,
     });
   } catch (error) {

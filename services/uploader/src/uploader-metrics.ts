@@ -20,7 +20,9 @@ export type UploaderMetrics = {
   putBytes(bytes: number): void;
   /** The scrub read an object, or found that there is none. */
   scrubbed(bytes: number): void;
-  scrubFault(what: 'missing' | 'damaged', remedy: 'put_again' | 'none'): void;
+  scrubFault(what: 'missing' | 'damaged' | 'unreadable', remedy: 'put_again' | 'none'): void;
+  /** The scrub could not read an object. */
+  scrubFailed(): void;
 };
 
 // Counting takes 0.5 µs a segment, 0.1 s after a week's outage of ten streams: not at each question of everybody.
@@ -50,9 +52,10 @@ export const uploaderMetrics = (
   const scrubbedBytes = metrics.counter('uploader_scrubbed_bytes_total', 'Their bytes');
   const faults = metrics.counter(
     'uploader_scrub_faults_total',
-    'Stored objects found missing or damaged, by whether the spool still has them to be put again',
+    'Stored objects found missing, damaged or not to be read in five tries, by whether the spool still has them to be put again',
     ['what', 'remedy'],
   );
+  const failedReads = metrics.counter('uploader_scrub_failed_reads_total', 'Times that one could not be read');
   const gauge = (name: string, help: string, read: (from: UploaderState) => number) =>
     metrics.gauge(`uploader_${name}`, help, [], (target) => {
       const from = state();
@@ -91,5 +94,6 @@ export const uploaderMetrics = (
       scrubbedBytes.inc(size);
     },
     scrubFault: (what, remedy) => faults.inc({ what, remedy }),
+    scrubFailed: () => failedReads.inc(),
   };
 };
