@@ -46,6 +46,11 @@ const upload = z.strictObject({
   presign_ttl_seconds: z.int().min(30).max(86_400).default(300).describe('life of a presigned URL'),
   interval_ms: z.int().min(100).max(600_000).default(2000).describe('how often the ledger is looked at for work'),
   concurrency: z.int().min(1).max(64).default(2).describe('objects put at the same time'),
+  max_bitrate_bps: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('most bits a second that all puts of an uploader take on average; 0 = no bound'),
 });
 
 /** The schema of `weir.toml`. */

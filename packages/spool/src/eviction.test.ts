@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { type EvictionScope, evictionOrder } from './eviction.ts';
 import { openLedger } from './spool.ts';
-import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
+import { openTestSpool, startTestRecording, storeTestInits, testSegment, toPut } from './spool-fixture.ts';
 
 const fileOf = (dir: string, id: number, track: 'v' | 'a' = 'v') =>
   join(dir, 'cam-1/1762842203', `${track}_seg_000${id}.m4s`);
@@ -84,7 +84,7 @@ test('what is being uploaded does not go, and afterwards no lease is left', () =
 
 test("what was offered for upload and went before it was leased is nobody's to put", () => {
   using t = filledSpool();
-  const offered = t.ledger.uploadWork(10);
+  const offered = toPut(t.ledger);
   expect(offered.map((item) => 'number' in item && item.number)).toContain(4);
   evictAll(t, 'unsent');
   expect(offered.some((item) => t.ledger.lease(item, 'uploader', t.clock.ms + 10_000))).toBe(false);

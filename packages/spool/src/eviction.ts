@@ -9,10 +9,11 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeKey, type GapCause, type TrackKind } from '@weir/contracts';
 import { INDEXED } from './index-cursor.ts';
+import { isLeaseHeld } from './lease-condition.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows } from './ledger-rows.ts';
 import type { DeletionReason, SegmentRemover } from './segment-gap.ts';
-import { isLeaseHeld, type UploadLedger } from './upload-ledger.ts';
+import type { UploadLedger } from './upload-ledger.ts';
 
 /** What may go: what the index holds; what the bucket holds; what would be lost. Each allows those before it too. */
 export type EvictionScope = 'indexed' | 'stored' | 'unsent';

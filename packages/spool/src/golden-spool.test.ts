@@ -8,6 +8,7 @@ import { temporaryDirectory } from '@weir/testkit';
 import { expect, test } from 'vitest';
 import { recordingManifest } from './recording-documents.ts';
 import { type Ledger, openLedger, openSpool } from './spool.ts';
+import { toPut } from './spool-fixture.ts';
 
 const GOLDEN = join(import.meta.dirname, '../golden-spool');
 const clock = { now: () => 1_762_842_300_000 };
@@ -132,12 +133,12 @@ test('what the index was told to hold is still indexed, and the rest still waits
   using directory = copyOfGolden();
   using ledger = openLedger(directory.path, clock);
   expect(ledger.cursor()).toEqual({ index: 'index-1', cursor: ledger.segments(idOf(ledger, 'cam-1'))[0]?.stamp });
-  expect(ledger.uploadWork(100).map(({ kind, stream }) => `${kind} ${stream}`)).toEqual([
+  expect(toPut(ledger).map(({ kind, stream }) => `${kind} ${stream}`)).toEqual([
+    'init cam-1',
+    'init cam-1',
+    'init cam-1',
+    'init cam-1',
     'init cam-2',
     'init cam-2',
-    'init cam-1',
-    'init cam-1',
-    'init cam-1',
-    'init cam-1',
   ]);
 });

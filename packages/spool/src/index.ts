@@ -24,12 +24,12 @@ export type { DeletionReason } from './segment-gap.ts';
 export { type Ledger, type LedgerReader, openLedger, openSpool, type Spool } from './spool.ts';
 export { isSpoolError, SpoolError, type SpoolErrorCode } from './spool-error.ts';
 export type { SessionFault, SessionName, SyncSession, SyncSessions } from './sync-sessions.ts';
+export type { DocumentItem, LeaseItem, RemoteItem, UploadLedger } from './upload-ledger.ts';
 export type {
-  DocumentItem,
-  LeaseItem,
-  RemoteItem,
   UploadInit,
   UploadItem,
-  UploadLedger,
   UploadSegment,
-} from './upload-ledger.ts';
+  UploadWork,
+  WaitingInit,
+  WaitingSegment,
+} from './upload-work.ts';

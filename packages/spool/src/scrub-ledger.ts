@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { encodeKey, type LocalState, type ObjectName } from '@weir/contracts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { InitRecord, LedgerRows, RecordingRecord, SegmentRecord, TrackFile } from './ledger-rows.ts';
-import type { UploadInit, UploadSegment } from './upload-ledger.ts';
+import type { UploadInit, UploadSegment } from './upload-work.ts';
 
 /** How far a pass over everything stored has come: the last init file and the last segment, by their order in the ledger. */
 export type ScrubPosition = { inits: number; segments: number };

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClosedSegment, NewInit } from './recording-ledger.ts';
 import { type Ledger, openLedger, openSpool, type Spool } from './spool.ts';
+import type { UploadItem } from './upload-work.ts';
 
 /** A clock that a test sets; `asked` is called whenever the recorder's side asks for the time. */
 export type TestClock = { ms: number; asked?: () => void };
@@ -81,3 +82,12 @@ export const storeTestInits = (ledger: Ledger, recordingId: string): void => {
   ledger.markInitStored({ recordingId, track: 'video', period: 1 });
   ledger.markInitStored({ recordingId, track: 'audio', period: 1 });
 };
+
+/** All that can be put now: init files that wait, then segments whose init files are stored, each oldest first. */
+export const toPut = (ledger: Ledger): UploadItem[] => [
+  ...ledger.initsAfter(0, 1000).flatMap((init) => ledger.initToPut(init) ?? []),
+  ...ledger
+    .segmentsAfter(0, 1000)
+    .flatMap((segment) => ledger.segmentToPut(segment) ?? [])
+    .filter(({ kind }) => kind === 'segment'),
+];

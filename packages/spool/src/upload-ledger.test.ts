@@ -2,39 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { openTestSpool, startTestRecording, storeTestInits, testSegment } from './spool-fixture.ts';
-import type { UploadItem } from './upload-ledger.ts';
-
-const name = (item: UploadItem) =>
-  item.kind === 'init'
-    ? `${item.stream} ${item.track} init`
-    : `${item.stream} ${item.number}${item.live ? ' live' : ''}`;
-
-test('init files come before segments, the newest of what is live first, then the backlog oldest first', () => {
-  using t = openTestSpool();
-  const old = startTestRecording(t.spool, 'cam-1');
-  for (const n of [1, 2]) t.spool.closeSegment(old, testSegment(n));
-  t.spool.endRecording(old, 'deleted', t.clock.ms);
-  const live = startTestRecording(t.spool, 'cam-2');
-  for (const n of [1, 2, 3]) t.spool.closeSegment(live, testSegment(n));
-  expect(t.ledger.uploadWork(10).map(name)).toEqual([
-    'cam-2 video init',
-    'cam-2 audio init',
-    'cam-1 video init',
-    'cam-1 audio init',
-  ]);
-  storeTestInits(t.ledger, old);
-  storeTestInits(t.ledger, live);
-  expect(t.ledger.uploadWork(10).map(name)).toEqual(['cam-2 3 live', 'cam-1 1', 'cam-1 2', 'cam-2 1', 'cam-2 2']);
-  expect(t.ledger.uploadWork(2).map(name)).toEqual(['cam-2 3 live', 'cam-1 1']);
-  expect(t.ledger.backlog()).toEqual({ segments: 5, bytes: 2 * (1 + 2 + 1 + 2 + 3) * 1000 });
-  expect(t.ledger.uploadWork(1)[0]).toMatchObject({
-    files: [
-      { track: 'video', key: 'cam-2/1762842203/v_seg_0003.m4s', path: join(t.dir, 'cam-2/1762842203/v_seg_0003.m4s') },
-      { track: 'audio' },
-    ],
-  });
-});
+import { openTestSpool, startTestRecording, storeTestInits, testSegment, toPut } from './spool-fixture.ts';
 
 test('a segment is stored only when its init files are', () => {
   using t = openTestSpool();
@@ -56,17 +24,17 @@ test('what another holder has leased is not offered until the lease runs out', (
   const id = startTestRecording(t.spool, 'cam-1');
   storeTestInits(t.ledger, id);
   t.spool.closeSegment(id, testSegment(1));
-  const [item] = t.ledger.uploadWork(1);
+  const [item] = toPut(t.ledger);
   if (item === undefined) throw new Error('no work');
   expect(t.ledger.lease(item, 'a', t.clock.ms + 1000)).toBe(true);
   expect(t.ledger.lease(item, 'b', t.clock.ms + 1000)).toBe(false);
   expect(t.ledger.lease(item, 'a', t.clock.ms + 2000)).toBe(true);
-  expect(t.ledger.uploadWork(1)).toEqual([]);
+  expect(toPut(t.ledger)).toEqual([]);
   t.clock.ms += 2000;
-  expect(t.ledger.uploadWork(1)).toEqual([item]);
+  expect(toPut(t.ledger)).toEqual([item]);
   expect(t.ledger.lease(item, 'b', t.clock.ms + 1000)).toBe(true);
   t.ledger.release(item, 'b');
-  expect(t.ledger.uploadWork(1)).toEqual([item]);
+  expect(toPut(t.ledger)).toEqual([item]);
 });
 
 test('a lease is renewed while its holder lives; one from before the clock was set back holds nobody off', () => {
@@ -74,16 +42,16 @@ test('a lease is renewed while its holder lives; one from before the clock was s
   const id = startTestRecording(t.spool, 'cam-1');
   storeTestInits(t.ledger, id);
   t.spool.closeSegment(id, testSegment(1));
-  const [item] = t.ledger.uploadWork(1);
+  const [item] = toPut(t.ledger);
   if (item === undefined) throw new Error('no work');
   t.ledger.lease(item, 'a', t.clock.ms + 15_000);
   t.clock.ms += 10_000;
   t.ledger.renewAll('a', t.clock.ms + 15_000);
   t.clock.ms += 10_000;
-  expect(t.ledger.uploadWork(1)).toEqual([]);
+  expect(toPut(t.ledger)).toEqual([]);
   expect(t.ledger.lease(item, 'b', t.clock.ms + 15_000)).toBe(false);
   t.clock.ms -= 3_600_000;
-  expect(t.ledger.uploadWork(1)).toEqual([item]);
+  expect(toPut(t.ledger)).toEqual([item]);
   expect(t.ledger.lease(item, 'b', t.clock.ms + 15_000)).toBe(true);
   t.ledger.renewAll('a', t.clock.ms + 60_000);
   expect(t.ledger.lease(item, 'a', t.clock.ms + 15_000)).toBe(false);
@@ -92,12 +60,12 @@ test('a lease is renewed while its holder lives; one from before the clock was s
 test('a holder that was killed gives up what it held when it is back, and nothing of others', () => {
   using t = openTestSpool();
   startTestRecording(t.spool, 'cam-1');
-  const [video, audio] = t.ledger.uploadWork(2);
+  const [video, audio] = toPut(t.ledger);
   if (video === undefined || audio === undefined) throw new Error('no work');
   t.ledger.lease(video, 'a', t.clock.ms + 1000);
   t.ledger.lease(audio, 'b', t.clock.ms + 1000);
   t.ledger.releaseAll('a');
-  expect(t.ledger.uploadWork(2)).toEqual([video]);
+  expect(toPut(t.ledger)).toEqual([video]);
 });
 
 test('the oldest segment that waits tells how far behind the bucket is', () => {
@@ -237,7 +205,7 @@ test('record.json is due once every segment of an ended recording is stored or g
   t.ledger.markSegmentStored(id, 1);
   expect(t.ledger.documentsDue(10)).toEqual([]);
   expect(t.ledger.manifestOf(id, 'all').pending).toBe(1);
-  const [item] = t.ledger.uploadWork(1);
+  const [item] = toPut(t.ledger);
   if (item?.kind !== 'segment') throw new Error('no segment');
   t.ledger.markRefused(item, 'checksum mismatch');
   expect(t.ledger.documentsDue(10)).toEqual([id]);
@@ -253,7 +221,7 @@ test('a recording whose directory is taken in the bucket moves there, not on the
   const id = startTestRecording(t.spool, 'cam-1');
   const before = t.spool.lastStamp();
   expect(t.ledger.moveRecordDir(id)).toEqual({ record: 1_762_842_204, record_dir: 'cam-1/1762842204' });
-  expect(t.ledger.uploadWork(1)[0]).toMatchObject({
+  expect(toPut(t.ledger)[0]).toMatchObject({
     key: 'cam-1/1762842204/v_init.m4s',
     path: join(t.dir, 'cam-1/1762842203/v_init.m4s'),
   });

@@ -1,34 +1,13 @@
-import { join } from 'node:path';
-import { encodeKey, type ObjectName } from '@weir/contracts';
+import { MAX_LEASE_MS } from './lease-condition.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
-import type { InitRecord, LedgerRows, RecordingRecord, SegmentRecord, TrackFile } from './ledger-rows.ts';
+import type { LedgerRows } from './ledger-rows.ts';
 import { segmentGapKeeper } from './segment-gap.ts';
 import { unknownRecording } from './spool-error.ts';
-
-/** An init file to be put; put before any segment of its period is offered. */
-export type UploadInit = {
-  kind: 'init';
-  recordingId: string;
-  stream: string;
-  recordDir: string;
-  period: number;
-} & TrackFile;
-
-/** A segment to be put: all its files. `live` is the newest of a recording that is going on. */
-export type UploadSegment = {
-  kind: 'segment';
-  recordingId: string;
-  stream: string;
-  recordDir: string;
-  number: number;
-  live: boolean;
-  files: TrackFile[];
-};
+import { initsStored, type UploadInit, type UploadSegment, type UploadWork, uploadWork } from './upload-work.ts';
 
 /** A manifest or `record.json` to be put: one lease per recording, so that one PUT is in flight. */
 export type DocumentItem = { kind: 'manifest' | 'document'; recordingId: string };
 
-export type UploadItem = UploadInit | UploadSegment;
 /** Anything that a lease can be taken of. */
 export type LeaseItem =
   | Pick<UploadInit, 'kind' | 'recordingId' | 'period' | 'track'>
@@ -41,12 +20,7 @@ export type RemoteItem =
   | Pick<UploadInit, 'kind' | 'recordingId' | 'period' | 'track'>;
 
 /** The uploader's side of the ledger. Every step may be repeated. */
-export type UploadLedger = {
-  /**
-   * What can be put now and nobody has leased: init files and the newest segment of each running recording, then the
-   * backlog, oldest first. A segment is offered once all its init files are stored.
-   */
-  uploadWork(limit: number): UploadItem[];
+export type UploadLedger = UploadWork & {
   /** How many segments wait, and their bytes. */
   backlog(): { segments: number; bytes: number };
   /** Start of the oldest segment that waits, in wall milliseconds; null when none does. */
@@ -83,79 +57,6 @@ const itemKey = (item: LeaseItem): string => {
     case 'document':
       return `${item.kind}:${item.recordingId}`;
   }
-};
-
-type Owned<T> = T & Pick<RecordingRecord, 'stream' | 'record_dir' | 'dir' | 'status'>;
-
-const ownerColumns = 'r.stream, r.record_dir, r.dir, r.status';
-/** Longer than any lease is taken for. */
-const MAX_LEASE_MS = 600_000;
-/** True of a row `l` of the leases that holds others off now. */
-export const isLeaseHeld = `l.until_ms > :now and l.until_ms <= :now + ${MAX_LEASE_MS}`;
-const notLeased = (item: string) => `not exists (select 1 from leases l where l.item = ${item} and ${isLeaseHeld})`;
-const initsStored = `not exists (select 1 from segment_tracks t
-  left join inits i on i.recording_id = s.recording_id and i.period = s.period and i.track = t.track
-  where t.segment = s.seq and i.remote is not 'stored')`;
-
-const fileOf = (root: string, row: Pick<Owned<object>, 'record_dir' | 'dir'>, name: ObjectName) => ({
-  key: encodeKey(row.record_dir, name),
-  path: join(root, encodeKey(row.dir, name)),
-});
-
-const workReader = ({ db, now }: LedgerDatabase, rows: LedgerRows, root: string) => {
-  const inits = db.prepare(`select i.*, ${ownerColumns} from inits i join recordings r using (recording_id)
-    where i.remote = 'none' and i.local = 'present' and r.status = :status
-    and ${notLeased(`'init:' || i.recording_id || ':' || i.track || ':' || i.period`)} order by i.seq limit :limit`);
-  const free = `s.remote = 'none' and s.local = 'present' and ${initsStored}
-    and ${notLeased(`'segment:' || s.recording_id || ':' || s.number`)}`;
-  const running = db.prepare(`select recording_id from recordings where status = 'recording' order by seq desc`);
-  const newest = db.prepare(`select s.*, ${ownerColumns} from segments s join recordings r using (recording_id)
-    where s.recording_id = :id and ${free} order by s.number desc limit 1`);
-  const backlog = db.prepare(`select s.*, ${ownerColumns} from segments s join recordings r using (recording_id)
-    where ${free} order by s.seq limit :limit`);
-  const initItem = (row: Owned<InitRecord>): UploadInit => ({
-    kind: 'init',
-    recordingId: row.recording_id,
-    stream: row.stream,
-    recordDir: row.record_dir,
-    period: row.period,
-    track: row.track,
-    bytes: row.bytes,
-    sha256: row.sha256,
-    ...fileOf(root, row, { kind: 'init', track: row.track, period: row.period }),
-  });
-  const segmentItem = (row: Owned<SegmentRecord>, live: boolean): UploadSegment => ({
-    kind: 'segment',
-    recordingId: row.recording_id,
-    stream: row.stream,
-    recordDir: row.record_dir,
-    number: row.number,
-    live,
-    files: rows.tracksOf(row.seq).map(({ track, bytes, sha256 }) => ({
-      track,
-      bytes,
-      sha256,
-      ...fileOf(root, row, { kind: 'segment', track, number: row.number }),
-    })),
-  });
-  const initsOf = (status: RecordingRecord['status'], at: number, limit: number) =>
-    (inits.all({ status, now: at, limit }) as Owned<InitRecord>[]).map(initItem);
-  return (limit: number): UploadItem[] => {
-    const at = Math.floor(now());
-    const items: UploadItem[] = initsOf('recording', at, limit);
-    const taken = new Set<string>();
-    for (const { recording_id: id } of running.all() as { recording_id: string }[]) {
-      if (items.length >= limit) return items;
-      const row = newest.get({ id, now: at }) as Owned<SegmentRecord> | undefined;
-      if (row === undefined) continue;
-      taken.add(`${id}:${row.number}`);
-      items.push(segmentItem(row, true));
-    }
-    items.push(...initsOf('ended', at, Math.max(0, limit - items.length)));
-    const rest = backlog.all({ now: at, limit }) as Owned<SegmentRecord>[];
-    items.push(...rest.filter((r) => !taken.has(`${r.recording_id}:${r.number}`)).map((r) => segmentItem(r, false)));
-    return items.slice(0, limit);
-  };
 };
 
 const leaseKeeper = ({ db, now, transaction }: LedgerDatabase) => {
@@ -261,7 +162,7 @@ export const uploadLedger = (ledger: LedgerDatabase, rows: LedgerRows, root: str
   const oldest = ledger.db.prepare(`select start_ms from segments where remote = 'none' and local = 'present'
     order by seq limit 1`);
   return {
-    uploadWork: workReader(ledger, rows, root),
+    ...uploadWork(ledger, rows, root),
     backlog: () => ({ ...waiting.get() }) as { segments: number; bytes: number },
     oldestWaitingMs: () => (oldest.get() as { start_ms: number } | undefined)?.start_ms ?? null,
     ...leaseKeeper(ledger),

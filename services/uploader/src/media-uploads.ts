@@ -1,29 +1,43 @@
 /**
- * Init files and segments from the spool to the bucket, in the ledger's order: init files first, then what is live,
- * then the backlog. Deletes nothing. A crash between a put and its mark repeats the put, which the bucket answers with
+ * Init files and segments from the spool to the bucket. The newest segment of each recording goes first, the newest of
+ * all before the others; of every four that go, one is of the backlog, oldest first, so that neither waits for the
+ * other without end. An init file goes before the first segment that needs it. Deletes nothing. A crash between a put and its mark repeats the put, which the bucket answers with
  * "there already": nothing is lost and nothing is there twice.
  */
 import { mediaType } from '@weir/contracts';
 import type { Log } from '@weir/runtime';
-import type { Ledger, TrackFile, UploadInit, UploadItem, UploadSegment } from '@weir/spool';
+import type {
+  Ledger,
+  TrackFile,
+  UploadInit,
+  UploadItem,
+  UploadSegment,
+  WaitingInit,
+  WaitingSegment,
+} from '@weir/spool';
+import { liveSegments } from './live-segments.ts';
 import { fileDamage } from './local-file.ts';
 import type { SendObject } from './object-sender.ts';
 import type { PutLane, PutTask, TaskOutcome } from './put-lane.ts';
-import type { RetryTable } from './retry-table.ts';
+import { waitingSweep } from './waiting-sweep.ts';
 
 /** What the uploads need. */
 export type MediaUploadDeps = {
   ledger: Ledger;
   lane: PutLane;
-  retries: Pick<RetryTable, 'size'>;
   send: SendObject;
   log: Log;
+  monotonicMs: () => number;
 };
 
-// Most objects that are looked over to find those that need not wait for another try.
-const MAX_LOOK = 1024;
+/** Every so-manieth turn is the backlog's first. */
+const BACKLOG_TURN = 4;
+// Most rows that one look visits; it goes on in the next turn of the event loop.
+const MAX_VISITS = 128;
 
-const keyOf = (item: UploadItem): string =>
+type ItemName = ({ kind: 'init' } & Omit<WaitingInit, 'seq'>) | ({ kind: 'segment' } & Omit<WaitingSegment, 'seq'>);
+
+const keyOf = (item: ItemName): string =>
   item.kind === 'init'
     ? `init ${item.recordingId} ${item.track} ${item.period}`
     : `segment ${item.recordingId} ${item.number}`;
@@ -87,13 +101,65 @@ const taskOf = (deps: MediaUploadDeps, item: UploadItem): PutTask => {
   };
 };
 
-/** Starts as much of the ledger's work as there are free places. */
-export const mediaUploads = (deps: MediaUploadDeps) => (): void => {
-  const { ledger, lane, retries } = deps;
-  if (lane.free() <= 0) return;
-  const limit = Math.min(MAX_LOOK, lane.free() + retries.size);
-  for (const item of ledger.uploadWork(limit)) {
+const verdict = (isTaken: boolean) => (isTaken ? 'taken' : 'passed');
+
+/** Starts one object each time it is asked, and visits no more rows in a look than it may. */
+const mediaStarts = (deps: MediaUploadDeps) => {
+  const { ledger, lane, monotonicMs } = deps;
+  const live = liveSegments(ledger);
+  const inits = waitingSweep(ledger.initsAfter, monotonicMs);
+  const backlog = waitingSweep(ledger.segmentsAfter, monotonicMs);
+  const left = { live: 0, backlog: 0 };
+  const startFirst = (items: readonly UploadItem[]) => items.some((item) => lane.start(taskOf(deps, item)));
+  const startSegment = (name: WaitingSegment): boolean => {
+    if (!lane.admits(keyOf({ kind: 'segment', ...name }))) return false;
+    const items = ledger.segmentToPut(name);
+    if (items === null) live.done(name);
+    return startFirst(items ?? []);
+  };
+  const startInit = (name: WaitingInit): boolean => {
+    const item = lane.admits(keyOf({ kind: 'init', ...name })) ? ledger.initToPut(name) : null;
+    return item !== null && startFirst([item]);
+  };
+  return {
+    begin: () => {
+      left.live = MAX_VISITS;
+      left.backlog = MAX_VISITS;
+      live.follow();
+    },
+    startLive: (): boolean =>
+      live.all().some((name) => {
+        left.live -= 1;
+        return left.live >= 0 && startSegment(name);
+      }),
+    startBacklog: (): boolean => {
+      const init = inits.next((name) => verdict(startInit(name)), left.backlog);
+      left.backlog -= init.visited;
+      if (init.isTaken) return true;
+      const segment = backlog.next((name) => verdict(startSegment(name)), left.backlog);
+      left.backlog -= segment.visited;
+      return segment.isTaken;
+    },
+    /** There may be more of the backlog than was visited. */
+    isCutShort: () => left.backlog <= 0,
+  };
+};
+
+/** Starts as much of the ledger's work as there are free places; `again` has it called soon when there is more to see. */
+export const mediaUploads = (deps: MediaUploadDeps, again: () => void) => {
+  const { lane } = deps;
+  const { begin, startLive, startBacklog, isCutShort } = mediaStarts(deps);
+  let turn = 0;
+  const startNext = (): boolean => {
+    const isStarted =
+      turn % BACKLOG_TURN === BACKLOG_TURN - 1 ? startBacklog() || startLive() : startLive() || startBacklog();
+    if (isStarted) turn += 1;
+    return isStarted;
+  };
+  return (): void => {
     if (lane.free() <= 0) return;
-    lane.start(taskOf(deps, item));
-  }
+    begin();
+    while (lane.free() > 0 && startNext());
+    if (lane.free() > 0 && isCutShort()) again();
+  };
 };

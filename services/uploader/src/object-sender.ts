@@ -7,16 +7,16 @@ export const putTimeoutMs = (bytes: number): number => 30_000 + bytes / 8;
 /** Puts one object within its time. Throws what the target throws, a `TimeoutError` when it took too long. */
 export type SendObject = (object: UploadObject, signal: AbortSignal) => Promise<PutResult>;
 
-/** Makes the sender of a target; `counted` is told of each put that was answered with its result. */
+/** What a sender tells: that a put goes, and with what result it was answered. */
+export type SendEvents = { begun: (bytes: number) => void; answered: (result: PutResult, bytes: number) => void };
+
+/** Makes the sender of a target. */
 export const objectSender =
-  (
-    target: Target,
-    counted: (result: PutResult, bytes: number) => void,
-    timeoutMs: (bytes: number) => number = putTimeoutMs,
-  ): SendObject =>
+  (target: Target, { begun, answered }: SendEvents, timeoutMs: (bytes: number) => number = putTimeoutMs): SendObject =>
   async (object, signal) => {
     const late = AbortSignal.timeout(Math.ceil(timeoutMs(object.meta.bytes)));
+    begun(object.meta.bytes);
     const result = await target.put(object, AbortSignal.any([signal, late]));
-    counted(result, object.meta.bytes);
+    answered(result, object.meta.bytes);
     return result;
   };

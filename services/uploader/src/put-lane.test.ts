@@ -22,6 +22,7 @@ const putWith = async (failures: readonly BucketError[]): Promise<string | null>
     holder: 'a',
     retries: retryTable(chance),
     circuit,
+    budget: { admits: () => true },
     log: silentLog(),
     now,
     signal,

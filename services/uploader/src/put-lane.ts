@@ -7,6 +7,7 @@ import type { LeaseItem, UploadLedger } from '@weir/spool';
 import type { Circuit, PutOutcome } from './circuit.ts';
 import { type PutVerdict, putVerdict } from './put-verdict.ts';
 import type { RetryTable } from './retry-table.ts';
+import type { UploadBudget } from './upload-budget.ts';
 
 /** How a task ended without an error: `damaged` and `occupied` need no repetition, the bytes or the key are not ours. */
 export type TaskOutcome = { kind: 'done' } | { kind: 'damaged' | 'occupied'; reason: string };
@@ -31,6 +32,7 @@ export type LaneDeps = {
   holder: string;
   retries: RetryTable;
   circuit: Circuit;
+  budget: Pick<UploadBudget, 'admits'>;
   log: Log;
   /** Wall milliseconds, for leases, which other processes read. */
   now: () => number;
@@ -43,8 +45,13 @@ export type LaneDeps = {
 
 /** Runs tasks. */
 export type PutLane = {
-  /** How many tasks may start now: free places, one for a probe while the circuit is open, none between probes. */
+  /**
+   * How many tasks may start now: free places, one for a probe while the circuit is open, none between probes or while
+   * the budget is spent.
+   */
   free(): number;
+  /** False of what runs or waits for another try; asks nobody. */
+  admits(key: string): boolean;
   /** Starts a task unless it runs, waits for another try, is leased by somebody, or nothing may go now. */
   start(task: PutTask): boolean;
   /** Resolves when nothing runs any more. */
@@ -61,7 +68,7 @@ const contactOf = ({ kind }: PutVerdict): PutOutcome => (kind === 'outage' ? 'ou
 
 /** Opens a lane of `places`. */
 export const putLane = (places: number, deps: LaneDeps): PutLane => {
-  const { ledger, holder, retries, circuit, log, now, signal, counted, freed } = deps;
+  const { ledger, holder, retries, circuit, budget, log, now, signal, counted, freed } = deps;
   const running = new Map<string, Promise<void>>();
 
   const wait = (task: PutTask, { kind, cause, reason, ...limits }: PutVerdict): void => {
@@ -143,11 +150,14 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
     }
   };
 
+  const admits = (key: string): boolean => !running.has(key) && !retries.isWaiting(key);
+
   return {
-    free: () => (circuit.admits() ? Math.min(places - running.size, circuit.isOpen ? 1 : places) : 0),
+    free: () =>
+      circuit.admits() && budget.admits() ? Math.min(places - running.size, circuit.isOpen ? 1 : places) : 0,
+    admits,
     start: (task) => {
-      if (signal.aborted || running.size >= places || running.has(task.key)) return false;
-      if (retries.isWaiting(task.key) || !circuit.admits()) return false;
+      if (signal.aborted || running.size >= places || !admits(task.key) || !circuit.admits()) return false;
       if (!ledger.lease(task.lease, holder, now() + LEASE_MS)) return false;
       running.set(task.key, settle(task));
       return true;

@@ -114,7 +114,12 @@ export const openUploader = async (deps: UploaderDeps): Promise<Uploader> => {
   const { config, scope, log, signal, clock = systemClock, random = Math.random, failed = endProcess } = deps;
   const { monotonicMs = () => performance.now() } = deps;
   const parts: Parts = { ...deps, clock, monotonicMs, random };
-  const { local_dir: dir, concurrency: places, interval_ms: intervalMs } = config.recorder.upload;
+  const {
+    local_dir: dir,
+    concurrency: places,
+    interval_ms: intervalMs,
+    max_bitrate_bps: maxBitrateBps,
+  } = config.recorder.upload;
   const instance = scope.use(await takeInstanceName(config.data_dir), 'name');
   const target = await openTarget(parts);
   const bus = await openBus(parts, instance.name);
@@ -139,7 +144,7 @@ export const openUploader = async (deps: UploaderDeps): Promise<Uploader> => {
     const periodMs = Math.min(intervalMs, MAX_PERIOD_MS);
     try {
       const scrub = scrubOf(config, instance);
-      const work = { ...parts, ...names, ledger, target, bus, metrics, places, periodMs, scrub, opened };
+      const work = { ...parts, ...names, ledger, target, bus, metrics, places, maxBitrateBps, periodMs, scrub, opened };
       await workOnSpool({ ...work, signal: ends });
     } finally {
       state = null;

@@ -12,6 +12,7 @@ import { scrubForever } from './scrub.ts';
 import { openScrubProgress } from './scrub-progress.ts';
 import { scrubReport } from './scrub-report.ts';
 import type { Target } from './target.ts';
+import { uploadBudget } from './upload-budget.ts';
 import type { UploaderMetrics, UploaderState } from './uploader-metrics.ts';
 
 /** What working on one spool needs. */
@@ -26,6 +27,8 @@ export type SpoolWorkDeps = {
   alias: string;
   /** Objects put at the same time. */
   places: number;
+  /** Most bits a second that the puts take; 0: no bound. */
+  maxBitrateBps: number;
   /** How often the ledger is looked at. */
   periodMs: number;
   log: Log;
@@ -58,16 +61,18 @@ const circuitOf = ({ log, monotonicMs, random }: SpoolWorkDeps, retries: RetryTa
 const openPuts = (deps: SpoolWorkDeps, retries: RetryTable, circuit: Circuit, freed: () => void) => {
   const { ledger, target, metrics, holder, places, log, clock, signal } = deps;
   const counted = metrics.putEnded;
-  const shared = { ledger, holder, retries, circuit, log, now: clock.now, signal, counted, freed };
-  const onPut = (result: string, bytes: number) => {
+  const budget = uploadBudget(deps.maxBitrateBps, deps.monotonicMs);
+  const shared = { ledger, holder, retries, circuit, budget, log, now: clock.now, signal, counted, freed };
+  const answered = (result: string, bytes: number) => {
     metrics.putEnded(result);
     if (result !== 'exists-different') metrics.putBytes(bytes);
   };
-  const send = objectSender(target, onPut, deps.putTimeoutMs);
+  const send = objectSender(target, { begun: budget.spend, answered }, deps.putTimeoutMs);
   // Documents have places of their own: a backlog of segments must not keep the newest from being seen.
   const lanes = [putLane(places, shared), putLane(places, shared)] as const;
-  const lookForMedia = mediaUploads({ ledger, lane: lanes[0], retries, send, log });
-  const lookForDocuments = documentUploads({ ledger, lane: lanes[1], send, monotonicMs: deps.monotonicMs });
+  const { monotonicMs } = deps;
+  const lookForMedia = mediaUploads({ ledger, lane: lanes[0], send, log, monotonicMs }, freed);
+  const lookForDocuments = documentUploads({ ledger, lane: lanes[1], send, monotonicMs });
   return {
     look: () => {
       lookForMedia();
