@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
-import { LEDGER_INDEXES, LEDGER_SCHEMA, LEDGER_VERSION } from './ledger-schema.ts';
-import { SESSION_SCHEMA, SIZE_SCHEMA } from './session-schema.ts';
+import { LEDGER_INDEXES, LEDGER_SCHEMA, LEDGER_TRIGGERS, LEDGER_VERSION } from './ledger-schema.ts';
+import { SESSION_SCHEMA, SESSION_TRIGGERS, SIZE_SCHEMA } from './session-schema.ts';
 import { SpoolError } from './spool-error.ts';
 
 /** Time in wall milliseconds, new random ids, and how a directory's entries are made durable, as arguments. */
@@ -37,6 +37,16 @@ const connect = (path: string, create: boolean): DatabaseSync => {
   }
 };
 
+/** Puts in place what an older program made otherwise; SQLite keeps the text by which a trigger was made. */
+const replaceTriggers = (db: DatabaseSync, wanted: Readonly<Record<string, string>>): void => {
+  const made = db.prepare(`select sql from sqlite_master where type = 'trigger' and name = ?`);
+  for (const [name, text] of Object.entries(wanted)) {
+    const found = (made.get(name) as { sql: string } | undefined)?.sql;
+    if (found !== undefined && text.toLowerCase().startsWith(found.toLowerCase())) continue;
+    db.exec(`drop trigger if exists ${name}; ${text}`);
+  }
+};
+
 const migrate = (db: DatabaseSync, spoolId: () => string): void => {
   db.exec('begin immediate');
   try {
@@ -56,6 +66,7 @@ const migrate = (db: DatabaseSync, spoolId: () => string): void => {
     const has = db.prepare('select 1 from sqlite_master where name = ?');
     if (has.get('sync_sessions') === undefined) db.exec(SESSION_SCHEMA);
     if (has.get('spool_size') === undefined) db.exec(SIZE_SCHEMA);
+    replaceTriggers(db, { ...LEDGER_TRIGGERS, ...SESSION_TRIGGERS });
     db.exec('commit');
   } catch (error) {
     db.exec('rollback');

@@ -17,9 +17,13 @@ const stampTriggers = (table: string): string =>
     )
     .join('\n');
 
-const contentTrigger = (table: string, event: string): string =>
-  `create trigger ${table}_content_${event.split(' ')[0]} after ${event} on ${table}
+const contentTrigger = (table: string, event: string, when = ''): string =>
+  `create trigger ${table}_content_${event.split(' ')[0]} after ${event} on ${table} ${when}
     begin update recordings set content_version = new.stamp where recording_id = new.recording_id; end;`;
+
+/** Letting go of what the bucket has changes nothing that documents or sessions tell; a lost segment has a gap, which does. */
+export const REMOTE_CHANGED = 'when old.remote <> new.remote';
+const SEGMENT_CONTENT = contentTrigger('segments', 'update of stamp', REMOTE_CHANGED);
 
 /** The ledger: what is durable, what is stored, what the index holds. Wall times in ms, media times in ticks. */
 export const LEDGER_SCHEMA = `
@@ -156,7 +160,7 @@ export const LEDGER_SCHEMA = `
 
   ${['recordings', 'inits', 'segments', 'gaps'].map(stampTriggers).join('\n')}
   ${contentTrigger('recordings', 'update of stamp')}
-  ${contentTrigger('segments', 'update of stamp')}
+  ${SEGMENT_CONTENT}
   ${contentTrigger('gaps', 'insert')}
   ${contentTrigger('gaps', 'update of stamp')}
 `;
@@ -173,3 +177,6 @@ export const LEDGER_INDEXES = `
     where local = 'present' and remote = 'stored';
   create index if not exists segments_losable on segments (seq) where local = 'present' and remote <> 'stored';
 `;
+
+/** Triggers that older ledgers have otherwise; whoever opens one puts these in their place. */
+export const LEDGER_TRIGGERS: Readonly<Record<string, string>> = { segments_content_update: SEGMENT_CONTENT };

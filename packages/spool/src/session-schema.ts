@@ -1,7 +1,14 @@
-const changed = (event: string, table: string): string =>
-  `create trigger sync_sessions_${table}_${event.split(' ')[0]} after ${event} on ${table}
+import { REMOTE_CHANGED } from './ledger-schema.ts';
+
+const changed = (event: string, table: string, when = ''): string =>
+  `create trigger sync_sessions_${table}_${event.split(' ')[0]} after ${event} on ${table} ${when}
     begin insert into sync_sessions (recording_id, changed) values (new.recording_id, new.stamp)
       on conflict (recording_id) do update set changed = excluded.changed; end;`;
+
+const SEGMENT_CHANGED = changed('update of stamp', 'segments', REMOTE_CHANGED);
+
+/** As {@link file://./ledger-schema.ts} has them of its own. */
+export const SESSION_TRIGGERS: Readonly<Record<string, string>> = { sync_sessions_segments_update: SEGMENT_CHANGED };
 
 /**
  * The sessions of the sync API, made in older ledgers when they are opened. Triggers keep them, so that a program of
@@ -30,7 +37,7 @@ export const SESSION_SCHEMA = `
     from recordings r left join segments s using (recording_id) group by r.recording_id
     having count(s.seq) > 0 or r.status = 'ended' or r.content_version > 0;
   ${changed('update of stamp', 'recordings')}
-  ${changed('update of stamp', 'segments')}
+  ${SEGMENT_CHANGED}
   ${changed('insert', 'gaps')}
   ${changed('update of stamp', 'gaps')}
   create trigger sync_sessions_segments_insert after insert on segments

@@ -154,6 +154,44 @@ test('an end between the listing and the acknowledgement is not hidden by the de
   expect(t.spool.listSessions(0, 10, null).sessions).toMatchObject([{ isEnded: true }]);
 });
 
+test('media that the bucket has is let go without a new version of manifest, document or session', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  for (const n of [1, 2]) t.spool.closeSegment(id, testSegment(n));
+  t.spool.endRecording(id, 'deleted', t.clock.ms + 8_000);
+  index(t, id);
+  t.ledger.markManifestStored(id, t.ledger.manifestOf(id, 'stored').version);
+  t.ledger.markDocumentStored(id, t.ledger.manifestOf(id, 'all').version);
+  t.ledger.tellCursor('index-1', t.ledger.lastStamp(), []);
+  const name = nameOf(t, id);
+  t.spool.listSessions(0, 10, null);
+  t.spool.ackSessions([name]);
+  t.spool.deleteSessions([name]);
+  for (const number of [1, 2]) {
+    t.ledger.lease({ kind: 'segment', recordingId: id, number }, 'test', t.clock.ms + 1000);
+    expect(t.ledger.removeSegment(id, number, 'test', 'retention')).toBe(true);
+  }
+  expect([t.ledger.manifestsDue(10), t.ledger.documentsDue(10)]).toEqual([[], []]);
+  expect(t.spool.listSessions(0, 10, null).sessions).toEqual([]);
+});
+
+test('a ledger whose triggers are older gets those of now when it is opened', () => {
+  using t = openTestSpool();
+  const db = new DatabaseSync(join(t.dir, 'ledger.db'));
+  const triggers = () =>
+    db
+      .prepare(`select name, sql from sqlite_master where type = 'trigger' order by name`)
+      .all()
+      .map((row) => ({ ...row }));
+  const now = triggers();
+  db.exec(`drop trigger segments_content_update; create trigger segments_content_update after update of stamp on segments
+    begin update recordings set content_version = new.stamp where recording_id = new.recording_id; end;
+    drop trigger sync_sessions_segments_update;`);
+  openLedger(t.dir)[Symbol.dispose]();
+  expect(triggers()).toEqual(now);
+  db.close();
+});
+
 test('a ledger from before there were sessions gets them when it is opened', () => {
   using t = openTestSpool();
   const id = startTestRecording(t.spool, 'cam-1');
