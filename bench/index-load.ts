@@ -94,6 +94,9 @@ export const daySql = (day: LoadedDay, isPostgres: boolean): string => {
        ${fromMs + stored * segmentMs}, ${stored * segmentMs}, ${stored * 1_032_000}, ${stored});`,
     segmentsSql(day, isPostgres),
     `INSERT INTO timeline_hours (recording_id, hour, packed, stretches) VALUES ${hours.join(', ')};`,
+    `INSERT INTO pending_slots (recording_id, slot, spool_id, segments)
+     SELECT recording_id, start_ms / 300000, '${spool}', count(*) FROM segments
+     WHERE recording_id = '${recordingId}' AND remote = 'none' GROUP BY recording_id, start_ms / 300000;`,
     gapsSql(day),
     `INSERT INTO recording_days (recording_id, year, month, day, stream, duration_ms, bytes, segments)
      VALUES ('${recordingId}', ${ymd}, '${stream}', ${stored * segmentMs}, ${stored * 1_032_000}, ${stored});`,

@@ -2,13 +2,21 @@
 import type { LedgerRow, RowsPage } from '@weir/contracts';
 import { and, eq, inArray, ne } from 'drizzle-orm';
 import type { Queries } from './database.ts';
+import { isPending } from './pending-segment.ts';
 import type { Tables } from './schema.ts';
 
 /** A recording as the index has it. */
 export type Session = Tables['sessions']['$inferSelect'];
 
-/** Of a segment, what the sums count; `stored` says whether it is counted at all. */
-export type CountedSegment = { stamp: number; start_ms: number; duration_ms: number; bytes: number; stored: boolean };
+/** Of a segment, what the sums count; `stored` says whether it is counted at all, `pending` whether it waits at the site. */
+export type CountedSegment = {
+  stamp: number;
+  start_ms: number;
+  duration_ms: number;
+  bytes: number;
+  stored: boolean;
+  pending: boolean;
+};
 
 /** What the index has, by keys as {@link rowKey} writes them. */
 export type KnownRows = {
@@ -60,6 +68,7 @@ const knownSegments = async (tx: Queries, t: Tables, rows: readonly LedgerRow[])
         duration_ms: row.duration_ms,
         bytes: row.bytes,
         stored: row.remote === 'stored',
+        pending: isPending(row),
       });
   }
   return known;

@@ -26,7 +26,7 @@ type TouchedDay = { stream: string; fromMs: number };
 const removeRows = async ({ database }: CommitDeps, tx: Queries, recordingId: string): Promise<TouchedDay[]> => {
   const t = database.tables;
   const days = await tx.select().from(t.days).where(eq(t.days.recording_id, recordingId));
-  for (const table of [t.days, t.hours, t.gaps, t.segments, t.inits, t.sessions])
+  for (const table of [t.days, t.hours, t.pendingSlots, t.gaps, t.segments, t.inits, t.sessions])
     await tx.delete(table).where(eq(table.recording_id, recordingId));
   return days.map((day) => ({ stream: day.stream, fromMs: boundsOfDay(day).fromMs }));
 };

@@ -4,6 +4,8 @@ import { PgTable } from 'drizzle-orm/pg-core';
 import type { Queries } from './database.ts';
 import { addToSession, boundsOfDay, countSegment, type Totals } from './day-totals.ts';
 import { type CountedSegment, type KnownRows, rowKey, type Session } from './known-rows.ts';
+import { isPending } from './pending-segment.ts';
+import { countPending } from './pending-slots.ts';
 import type { Verdict } from './row-judgement.ts';
 import type { Tables } from './schema.ts';
 
@@ -23,6 +25,7 @@ const counted = (row: SegmentRow): CountedSegment => ({
   duration_ms: row.duration_ms,
   bytes: bytesOf(row),
   stored: row.remote === 'stored',
+  pending: isPending(row),
 });
 
 const isCounted = (session: Session | undefined): session is Session =>
@@ -173,6 +176,7 @@ export const storeRows = async (
     );
   await write();
   await writeParts(tx, t, verdict.taken);
+  await countPending(tx, t, known, verdict.taken, sessions);
   if (verdict.arrived.size === 0) return { sessions, totals };
   for (const recordingId of verdict.arrived) {
     for (const [, difference] of await totalsOfArrived(tx, t, recordingId)) {

@@ -165,6 +165,12 @@ const ledgerTables = (kit: typeof postgresKit) => ({
     packed: kit.bytes('packed'),
     stretches: kit.json('stretches').$type<Stretches>(),
   }),
+  pendingSlots: kit.table('pending_slots', {
+    recording_id: kit.text('recording_id'),
+    slot: kit.big('slot'),
+    spool_id: kit.text('spool_id'),
+    segments: kit.small('segments'),
+  }),
   gaps: kit.table('gaps', {
     recording_id: kit.text('recording_id'),
     from_ms: kit.big('from_ms'),

@@ -3,14 +3,17 @@ import { join } from 'node:path';
 import type { LedgerRow, SegmentRow } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
 import { type Postgres, startPostgres, temporaryDirectory } from '@weir/testkit';
+import { sql } from 'drizzle-orm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openCatalog } from './catalog.ts';
 import type { Database } from './database.ts';
 import { decodeDatabaseUrl } from './database-url.ts';
 import { readPackedHours } from './hour-reading.ts';
+import { slotMs } from './pending-slots.ts';
 import { openPostgres } from './postgresql.ts';
 import { openSqlite } from './sqlite.ts';
+import { timelineOf } from './timeline.ts';
 import { packedColumns, packedOf } from './timeline-hours.ts';
 
 const spool = 'aaaaaaaa-0000-4000-8000-000000000001';
@@ -109,6 +112,19 @@ const packedHours = async ({ tables: t, read }: Database): Promise<number[]> =>
     return hours;
   });
 
+/** The counts of what waits, which have to be those of the rows. */
+const pendingSlots = ({ tables: t, read }: Database): Promise<void> =>
+  read(async (queries) => {
+    const expected: Record<string, number> = {};
+    for (const { remote, local, recording_id, start_ms } of await queries.select().from(t.segments)) {
+      const key = `${recording_id} ${Math.floor(start_ms / slotMs)}`;
+      if (remote === 'none' && local !== 'gone') expected[key] = (expected[key] ?? 0) + 1;
+    }
+    const rows = await queries.select().from(t.pendingSlots);
+    expect(Object.fromEntries(rows.map((r) => [`${r.recording_id} ${r.slot}`, r.segments]))).toEqual(expected);
+    expect(rows.filter((row) => row.spool_id !== spool)).toEqual([]);
+  });
+
 const open = async (dialect: 'sqlite' | 'postgresql') => {
   const url = await newUrl[dialect]();
   const now = () => begin + 10 * hour;
@@ -120,6 +136,7 @@ const open = async (dialect: 'sqlite' | 'postgresql') => {
     ? openSqlite(where, { ...options, now })
     : openPostgres(where, { ...options, now }));
   onTestFinished(() => database[Symbol.asyncDispose]());
+  const again = () => openCatalog({ url, ...options }, { now, log: silentLog() });
   const commit = (...rows: LedgerRow[]) => catalog.commitRows({ spool, after: 0, rows }, everything);
   const timeline = async (from = 0, to = 10 * hour) => {
     const answer = await catalog.timelineOf('cam-1', { from: begin + from, to: begin + to });
@@ -129,7 +146,7 @@ const open = async (dialect: 'sqlite' | 'postgresql') => {
       return [kind, (span.from - begin) / minute, (span.to - begin) / minute, ...told];
     });
   };
-  return { catalog, commit, timeline, packed: () => packedHours(database) };
+  return { catalog, commit, timeline, database, again, packed: () => packedHours(database) };
 };
 
 const minutes = (from: number, to: number, more: Partial<SegmentRow> = {}) =>
@@ -263,10 +280,23 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
     expect(await timeline()).toEqual([['present', 0, 130]]);
   });
 
+  test('an index of before gets its counts of what waits when it is migrated', async () => {
+    const { commit, database, again } = await open(dialect);
+    await commit(recording(), ...minutes(0, 9, pending), segment(9), segment(10, { ...pending, local: 'gone' }));
+    for (const text of ['drop table pending_slots', "delete from schema_migrations where name like '0005%'"])
+      await database.write(async (tx) => {
+        // Each driver of Drizzle has its own word for it.
+        const { run = tx.execute } = tx as unknown as { run?: typeof tx.execute };
+        await run.call(tx, sql.raw(text));
+      });
+    await using _ = await again();
+    await pendingSlots(database);
+  });
+
   test('whatever comes in whatever order, packed hours and timeline are those of the rows', {
     timeout: 60_000,
   }, async () => {
-    const { commit, packed, timeline } = await open(dialect);
+    const { commit, packed, timeline, database } = await open(dialect);
     const latest = new Map<number, string>();
     const kinds = { none: 'pending', stored: 'present', refused: 'missing refused' };
     const byMinute = async () =>
@@ -301,11 +331,40 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 60 }), async (changes) => {
         await commit(...changes.map(rowOf));
         await packed();
+        await pendingSlots(database);
         if (latest.size > 0) expect(await byMinute()).toEqual(expected());
       }),
       { seed: 7, numRuns: 25, endOnFailure: true },
     );
     await commit(recording({ status: 'ended' }), ...minutes(0, 251));
     expect(await packed()).toEqual([0, 1, 2, 3, 4]);
+    await pendingSlots(database);
   });
+});
+
+test('what a place in the queue costs does not grow with the queue', async () => {
+  const { commit, database } = await open('postgresql');
+  await commit(recording());
+  /** What a timeline of `minutesAt` tells of its first span, and how many segments PostgreSQL reads for it. */
+  const asked = async (minutesAt: number) =>
+    database.write(async (tx) => {
+      const read: Database['read'] = (work) => work(tx);
+      const range = { from: begin + minutesAt * minute, to: begin + (minutesAt + 1) * minute };
+      const { spans } = await timelineOf({ database: { ...database, read }, now: () => begin })('cam-1', range);
+      const [visited] = (await tx.execute(
+        sql`select seq_tup_read + idx_tup_fetch as rows from pg_stat_xact_user_tables where relname = 'segments'`,
+      )) as unknown as [{ rows: string }];
+      return { position: spans[0]?.kind === 'pending' ? spans[0].position : null, rows: Number(visited.rows) };
+    });
+  // Statistics, so that nobody thinks the table is empty.
+  const analyze = () => database.read((queries) => queries.execute(sql`vacuum analyze`));
+  for (let at = 0; at < 1000; at += 500) await commit(...minutes(at, at + 500, pending));
+  await analyze();
+  const few = await asked(998);
+  for (let at = 1000; at < 9000; at += 500) await commit(...minutes(at, at + 500, pending));
+  await analyze();
+  const many = await asked(8998);
+  expect([few.position, many.position]).toEqual([999, 8999]);
+  expect(many.rows).toBeLessThan(100);
+  expect(many.rows).toBeLessThanOrEqual(few.rows + 10);
 });

@@ -3,11 +3,12 @@
  * recordings have the same time, what one of them has is there: present before pending before missing.
  */
 import { MAX_TIMELINE_SPANS, type TimelineAnswer, type TimelineSpan } from '@weir/contracts';
-import { and, asc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, gte, inArray, isNull, lt, or } from 'drizzle-orm';
 import type { Database, Queries } from './database.ts';
 import { type Neighbours, readNeighbours, readStretches, type TimedStretch } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
 import { readLostSpools } from './lost-spools.ts';
+import { pendingBefore } from './pending-slots.ts';
 import type { IndexedGap } from './playback.ts';
 import type { Tables } from './schema.ts';
 import { type Bare, holesBetween, joinStretches, seamMs, subtractStretches } from './timeline-spans.ts';
@@ -15,7 +16,7 @@ import { type Bare, holesBetween, joinStretches, seamMs, subtractStretches } fro
 /** The most recordings of one answer. */
 const maxRecordings = 2_000;
 /** The most pending spans of a spool whose place in its queue is told. */
-const maxPositions = 64;
+const maxPositions = 32;
 /** How long before `from` a segment may begin that reaches into it. */
 const longestSegmentMs = 60_000;
 
@@ -108,23 +109,16 @@ const spansOf = (parts: readonly Parts[], { from, to }: Bare, nowMs: number) => 
   return spans.sort((a, b) => a.span.from - b.span.from);
 };
 
-/** Tells the first pending spans of a spool how many older segments of it wait as well, in one query. */
+/** Tells the first pending spans of a spool how many older segments of it wait as well. */
 const placeInQueue = async (queries: Queries, t: Tables, spool: string, spans: Pending[]): Promise<void> => {
-  const { segments: g, sessions: s } = t;
   const placed = spans.slice(0, maxPositions);
-  const before = Object.fromEntries(
-    placed.map(({ from }, index) => [
-      `before_${index}`,
-      sql`sum(case when ${g.start_ms} < ${from} then 1 else 0 end)`.mapWith(Number),
-    ]),
+  const older = await pendingBefore(
+    queries,
+    t,
+    spool,
+    placed.map(({ from }) => from),
   );
-  const [counts] = await queries
-    .select(before)
-    .from(g)
-    .innerJoin(s, eq(s.recording_id, g.recording_id))
-    // Literally, so that the partial index of pending segments serves.
-    .where(and(eq(s.spool_id, spool), sql`${g.remote} = 'none'`, ne(g.local, 'gone')));
-  for (const [index, span] of placed.entries()) span.position = 1 + Number(counts?.[`before_${index}`] ?? 0);
+  for (const [index, span] of placed.entries()) span.position = 1 + (older[index] ?? 0);
 };
 
 const recordingsIn = (queries: Queries, { sessions: s }: Tables, stream: string, { from, to }: Bare) =>

@@ -1,0 +1,3 @@
+/** True of a segment that waits at the site. */
+export const isPending = ({ remote, local }: { remote: string; local: string }): boolean =>
+  remote === 'none' && local !== 'gone';
