@@ -52,8 +52,9 @@ export const commands: Record<string, Command> = {
     run: async (args) => (await import('./reindex/reindex.ts')).reindex(args),
   },
   spool: {
-    summary: 'list the spools that the index knows; declare one lost, so that what it has not sent counts as missing',
-    usage: 'list | lost SPOOL | found SPOOL  [--config FILE] [--profile up]',
+    summary:
+      'list the spools that the index knows, declare one lost; at a site, list what was refused and have it put again',
+    usage: 'list | lost SPOOL | found SPOOL | refused | retry DIR | retry --all  [--config FILE] [--profile up]',
     run: async (args) => (await import('./spool/spool.ts')).spool(args),
   },
   'hash-password': {

@@ -19,6 +19,7 @@ export type {
   RecordingLedger,
 } from './recording-ledger.ts';
 export type { RecordingStart } from './recording-start.ts';
+export type { RefusalLedger, RefusedRecording } from './refusals.ts';
 export type { ScrubItem, ScrubLedger, ScrubPosition } from './scrub-ledger.ts';
 export type { DeletionReason } from './segment-gap.ts';
 export { type Ledger, type LedgerReader, openLedger, openSpool, type Spool } from './spool.ts';
@@ -26,6 +27,7 @@ export { isSpoolError, SpoolError, type SpoolErrorCode } from './spool-error.ts'
 export type { SessionFault, SessionName, SyncSession, SyncSessions } from './sync-sessions.ts';
 export type { DocumentItem, LeaseItem, RemoteItem, UploadLedger } from './upload-ledger.ts';
 export type {
+  SegmentTurn,
   UploadInit,
   UploadItem,
   UploadSegment,

@@ -175,6 +175,9 @@ export const LEDGER_INDEXES = `
   -- What may be evicted, oldest first, however many segments have gone before or may not go.
   create index if not exists segments_evictable on segments (seq, stored_stamp)
     where local = 'present' and remote = 'stored';
+  -- What was refused and can be put again.
+  create index if not exists segments_refused on segments (seq) where remote = 'refused' and local = 'present';
+  create index if not exists inits_refused on inits (seq) where remote = 'refused' and local = 'present';
   create index if not exists segments_losable on segments (seq) where local = 'present' and remote <> 'stored';
 `;
 

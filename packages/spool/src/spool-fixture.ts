@@ -88,6 +88,7 @@ export const toPut = (ledger: Ledger): UploadItem[] => [
   ...ledger.initsAfter(0, 1000).flatMap((init) => ledger.initToPut(init) ?? []),
   ...ledger
     .segmentsAfter(0, 1000)
-    .flatMap((segment) => ledger.segmentToPut(segment) ?? [])
+    .map((segment) => ledger.segmentToPut(segment))
+    .flatMap((turn) => (turn.kind === 'put' ? turn.items : []))
     .filter(({ kind }) => kind === 'segment'),
 ];

@@ -23,6 +23,7 @@ import { type LedgerRows, ledgerRows } from './ledger-rows.ts';
 import { type ManifestLedger, manifestLedger } from './manifest-facts.ts';
 import { createDirectory, syncDirectory } from './recording-directory.ts';
 import { type RecordingLedger, recordingLedger } from './recording-ledger.ts';
+import { type RefusalLedger, refusalLedger } from './refusals.ts';
 import { type ScrubLedger, scrubLedger } from './scrub-ledger.ts';
 import { type SegmentRemover, segmentRemover } from './segment-gap.ts';
 import { SpoolError } from './spool-error.ts';
@@ -43,7 +44,7 @@ export type LedgerReader = Pick<LedgerRows, 'rowsAfter' | 'recording' | 'inits' 
   };
 
 /** The ledger as the uploader has it. */
-export type Ledger = LedgerReader & ManifestLedger & UploadLedger & ScrubLedger & SegmentRemover;
+export type Ledger = LedgerReader & ManifestLedger & UploadLedger & RefusalLedger & ScrubLedger & SegmentRemover;
 
 /** The spool as its one recorder has it. */
 export type Spool = LedgerReader & RecordingLedger & Pick<ManifestLedger, 'recordingsPresent'> & Evictor & SyncSessions;
@@ -110,6 +111,7 @@ export const openLedger = (dir: string, needs: Partial<SpoolNeeds> = {}): Ledger
     ...reader(ledger, rows, dir),
     ...manifestLedger(ledger, rows),
     ...uploadLedger(ledger, rows, dir),
+    ...refusalLedger(ledger),
     ...scrubLedger(ledger, rows, dir),
     ...segmentRemover(ledger, dir),
     [Symbol.dispose]: () => ledger.close(),

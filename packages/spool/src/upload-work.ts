@@ -34,6 +34,15 @@ export type WaitingSegment = { seq: number } & Pick<UploadSegment, 'recordingId'
 /** An init file that waits. */
 export type WaitingInit = { seq: number } & Pick<UploadInit, 'recordingId' | 'track' | 'period'>;
 
+/**
+ * What a segment's turn comes to. `held`: somebody has the lease of it or of what it needs. `refused`: an init file of
+ * it never will be stored, so it will not either. `gone`: it waits no more.
+ */
+export type SegmentTurn =
+  | { kind: 'put'; items: UploadItem[] }
+  | { kind: 'held' | 'gone' }
+  | { kind: 'refused'; item: UploadSegment; reason: string };
+
 /** What can be put. */
 export type UploadWork = {
   /** Init files that wait behind a place in the ledger, oldest first. */
@@ -46,11 +55,8 @@ export type UploadWork = {
   liveSegments(limit: number): WaitingSegment[];
   /** An init file that waits and that nobody has leased, else null. */
   initToPut(init: Pick<UploadInit, 'recordingId' | 'track' | 'period'>): UploadInit | null;
-  /**
-   * What is to be put next of a segment: its init files that are not stored, else itself. Empty while somebody has the
-   * lease, or an init file cannot be put; null when the segment waits no more.
-   */
-  segmentToPut(segment: Pick<UploadSegment, 'recordingId' | 'number'>): UploadItem[] | null;
+  /** What is to be put next of a segment: its init files that are not stored, else itself. */
+  segmentToPut(segment: Pick<UploadSegment, 'recordingId' | 'number'>): SegmentTurn;
 };
 
 /** True of a segment `s` when all its init files are stored. */
@@ -59,6 +65,7 @@ export const initsStored = `not exists (select 1 from segment_tracks t
   where t.segment = s.seq and i.remote is not 'stored')`;
 
 type Owned<T> = T & Pick<RecordingRecord, 'stream' | 'record_dir' | 'dir'>;
+type NeededInit = Owned<InitRecord> & { is_free: number };
 type SegmentCandidate = Owned<SegmentRecord> & { is_free: number; is_ready: number };
 
 const ownerColumns = 'r.stream, r.record_dir, r.dir';
@@ -127,10 +134,10 @@ export const uploadWork = ({ db, now }: LedgerDatabase, rows: LedgerRows, root: 
   const segment = db.prepare(`select s.*, ${ownerColumns}, ${isFreeSegment} as is_free, ${initsStored} as is_ready
     from segments s join recordings r using (recording_id)
     where s.recording_id = :id and s.number = :number and s.remote = 'none' and s.local = 'present'`);
-  const initsOf = db.prepare(`select i.*, ${ownerColumns} from segment_tracks t
+  const initsOf = db.prepare(`select i.*, ${ownerColumns}, ${isFreeInit} as is_free from segment_tracks t
     join inits i on i.recording_id = :id and i.track = t.track and i.period = :period
     join recordings r on r.recording_id = i.recording_id
-    where t.segment = :seq and i.remote = 'none' and i.local = 'present' and ${isFreeInit} order by i.seq`);
+    where t.segment = :seq and i.remote <> 'stored' and i.local = 'present' order by i.seq`);
   const at = () => Math.floor(now());
   return {
     initsAfter: (seq, limit) => (inits.all(seq, limit) as InitRecord[]).map(initName),
@@ -143,11 +150,17 @@ export const uploadWork = ({ db, now }: LedgerDatabase, rows: LedgerRows, root: 
     },
     segmentToPut: ({ recordingId: id, number }) => {
       const row = segment.get({ id, number, now: at() }) as SegmentCandidate | undefined;
-      if (row === undefined) return null;
-      if (row.is_free === 0) return [];
-      if (row.is_ready === 1) return [segmentItem(root, rows, row)];
-      const needed = initsOf.all({ id, period: row.period, seq: row.seq, now: at() }) as Owned<InitRecord>[];
-      return needed.map((each) => initItem(root, each));
+      if (row === undefined) return { kind: 'gone' };
+      if (row.is_free === 0) return { kind: 'held' };
+      if (row.is_ready === 1) return { kind: 'put', items: [segmentItem(root, rows, row)] };
+      const needed = initsOf.all({ id, period: row.period, seq: row.seq, now: at() }) as NeededInit[];
+      const refused = needed.find(({ remote }) => remote === 'refused');
+      if (refused !== undefined) {
+        const reason = `its ${refused.track} init file of period ${refused.period} is refused: ${refused.refused_reason}`;
+        return { kind: 'refused', item: segmentItem(root, rows, row), reason };
+      }
+      const items = needed.filter((init) => init.is_free === 1).map((init) => initItem(root, init));
+      return items.length === 0 ? { kind: 'held' } : { kind: 'put', items };
     },
   };
 };

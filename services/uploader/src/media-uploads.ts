@@ -84,7 +84,7 @@ const markStored = ({ ledger }: MediaUploadDeps, item: UploadInit | UploadSegmen
   else ledger.markSegmentStored(item.recordingId, item.number);
 };
 
-const taskOf = (deps: MediaUploadDeps, item: UploadItem): PutTask => {
+const taskOf = (deps: MediaUploadDeps, item: UploadItem, uselessFor: string | null): PutTask => {
   const { kind, recordingId: recording, recordDir } = item;
   const which = item.kind === 'init' ? { track: item.track, period: item.period } : { number: item.number };
   return {
@@ -92,7 +92,8 @@ const taskOf = (deps: MediaUploadDeps, item: UploadItem): PutTask => {
     lease: item,
     fields: { kind, recording, recordDir, ...which },
     run: async (signal) => {
-      const outcome = await putFiles(deps, item, signal);
+      const outcome: TaskOutcome =
+        uselessFor === null ? await putFiles(deps, item, signal) : { kind: 'useless', reason: uselessFor };
       if (outcome.kind === 'done') markStored(deps, item);
       return outcome;
     },
@@ -110,16 +111,25 @@ const mediaStarts = (deps: MediaUploadDeps) => {
   const inits = waitingSweep(ledger.initsAfter, monotonicMs);
   const backlog = waitingSweep(ledger.segmentsAfter, monotonicMs);
   const left = { live: 0, backlog: 0 };
-  const startFirst = (items: readonly UploadItem[]) => items.some((item) => lane.start(taskOf(deps, item)));
+  const start = (item: UploadItem, uselessFor: string | null = null) => lane.start(taskOf(deps, item, uselessFor));
   const startSegment = (name: WaitingSegment): boolean => {
     if (!lane.admits(keyOf({ kind: 'segment', ...name }))) return false;
-    const items = ledger.segmentToPut(name);
-    if (items === null) live.done(name);
-    return startFirst(items ?? []);
+    const turn = ledger.segmentToPut(name);
+    switch (turn.kind) {
+      case 'put':
+        return turn.items.some((item) => start(item));
+      case 'refused':
+        return start(turn.item, turn.reason);
+      case 'gone':
+        live.done(name);
+        return false;
+      case 'held':
+        return false;
+    }
   };
   const startInit = (name: WaitingInit): boolean => {
     const item = lane.admits(keyOf({ kind: 'init', ...name })) ? ledger.initToPut(name) : null;
-    return item !== null && startFirst([item]);
+    return item !== null && start(item);
   };
   return {
     begin: () => {

@@ -9,8 +9,11 @@ import { type PutVerdict, putVerdict } from './put-verdict.ts';
 import type { RetryTable } from './retry-table.ts';
 import type { UploadBudget } from './upload-budget.ts';
 
-/** How a task ended without an error: `damaged` and `occupied` need no repetition, the bytes or the key are not ours. */
-export type TaskOutcome = { kind: 'done' } | { kind: 'damaged' | 'occupied'; reason: string };
+/**
+ * How a task ended without an error. The others need no repetition: `damaged` and `occupied`, the bytes or the key are
+ * not ours; `useless`, what it needs never will be stored.
+ */
+export type TaskOutcome = { kind: 'done' } | { kind: 'damaged' | 'occupied' | 'useless'; reason: string };
 
 /** One thing to be put. */
 export type PutTask = {
@@ -114,7 +117,7 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
     // A directory that was moved to may be taken as well: even then no put follows another without a wait.
     if (moved) wait(task, { kind: 'taken', cause: outcome.kind, reason: outcome.reason, capMs: 300_000 });
     else giveUp(task, outcome.kind, outcome.reason);
-    return outcome.kind === 'damaged' ? 'unasked' : 'contact';
+    return outcome.kind === 'occupied' ? 'contact' : 'unasked';
   };
 
   const work = async (task: PutTask): Promise<void> => {

@@ -154,3 +154,35 @@ test('a bucket that is not there, or refuses the keys, is one line at the start'
   );
   await expect(refused).rejects.toMatchObject({ code: 'bucket_forbidden' });
 });
+
+test("a recording's init file that is refused: its segments are refused with it, told, and put again by an operator's word", async () => {
+  using t = testSpool();
+  const server = await startServer();
+  const [bad, good] = [t.start('cam-1'), t.start('cam-2')];
+  for (const id of [bad, good]) for (const number of [1, 2, 3]) t.close(id, number);
+  for (const id of [bad, good]) t.end(id);
+  let refuses = true;
+  server.faults.add({
+    fault: { kind: 'status', status: 400, code: 'InvalidArgument' },
+    times: 1000,
+    match: ({ key, method }) => refuses && method === 'PUT' && /cam-1\/.*\/a_init/.test(key),
+  });
+  await using uploader = await startTestUploader(uploaderConfig(s3Flags(t, server)));
+  await untilStored(t, good, [1, 2, 3]);
+  const remotes = () => t.ledger.segments(bad).map(({ remote }) => remote);
+  await until(remotes, (all) => all.every((remote) => remote === 'refused'));
+  expect(t.ledger.segments(bad)[2]?.refused_reason).toMatch(
+    /audio init file of period 1 is refused: .*InvalidArgument/,
+  );
+  expect(await uploader.metrics()).toMatch(/^weir_uploader_refused_segments(\{.*\})? 3$/m);
+  expect(await uploader.metrics()).toMatch(/^weir_uploader_refused_inits(\{.*\})? 1$/m);
+  const ofBad = () => server.requests.filter(({ key, method }) => method === 'PUT' && key.includes('/cam-1/'));
+  expect(ofBad().filter(({ key }) => key.includes('_seg_'))).toEqual([]);
+  refuses = false;
+  t.ledger.retryRefused(null, 100);
+  await untilStored(t, bad, [1, 2, 3]);
+  await until(
+    () => ofBad().map(({ key }) => key.split('/').at(-1)),
+    (names) => names.includes('record.json') && names.includes('manifest.mpd'),
+  );
+});

@@ -10,6 +10,7 @@ test('the backlog is counted once for both of its numbers, and again ten seconds
       return { segments: counts, bytes: counts * 1000 };
     },
     oldestWaitingMs: () => null,
+    refusedCount: () => ({ inits: 0, segments: 0 }),
     lastStamp: () => 0,
     cursor: () => null,
   };

@@ -6,7 +6,7 @@ import type { RowReplication } from './row-replication.ts';
 
 /** What the metrics are read from; absent while there is no ledger yet. */
 export type UploaderState = {
-  ledger: Pick<Ledger, 'backlog' | 'oldestWaitingMs' | 'lastStamp' | 'cursor'>;
+  ledger: Pick<Ledger, 'backlog' | 'oldestWaitingMs' | 'refusedCount' | 'lastStamp' | 'cursor'>;
   circuit: Pick<Circuit, 'isOpen'>;
   retries: Pick<RetryTable, 'size' | 'forgotten'>;
   replication: Pick<RowReplication, 'counts'> | null;
@@ -73,6 +73,12 @@ export const uploaderMetrics = (
     const startMs = ledger.oldestWaitingMs();
     return startMs === null ? 0 : Math.max(0, now() - startMs) / 1000;
   });
+  gauge(
+    'refused_segments',
+    'Segments of the spool that never will be stored: see weir spool refused',
+    (from) => from.ledger.refusedCount().segments,
+  );
+  gauge('refused_inits', 'Init files likewise', (from) => from.ledger.refusedCount().inits);
   // Stamps are microseconds, but for a clock that was set back.
   gauge('cursor_lag_seconds', 'Stamp of the newest row less the cursor that the index told', ({ ledger }) => {
     const cursor = ledger.cursor()?.cursor ?? 0;

@@ -1,9 +1,14 @@
-/** `weir spool`: the spools that the index knows, and an operator's word that one will not come back. */
+/**
+ * `weir spool`: in the cloud the spools that the index knows, and an operator's word that one will not come back; at a
+ * site what was refused.
+ */
 import { type Catalog, type IndexedSpool, openCatalog } from '@weir/catalog';
-import { spoolId } from '@weir/contracts';
+import { spoolId, type WeirConfig } from '@weir/contracts';
 import { openScope, readCommandLine, readWeirConfig, silentLog, WeirError } from '@weir/runtime';
+import { listRefused, retryRefused } from './refused.ts';
 
-const usage = 'weir spool list | lost SPOOL | found SPOOL  [--config FILE] [--profile up]';
+const usage =
+  'weir spool list | lost SPOOL | found SPOOL | refused | retry DIR | retry --all  [--config FILE] [--profile up]';
 
 const timeText = (ms: number | null): string => (ms === null ? 'never' : new Date(ms).toISOString());
 
@@ -38,20 +43,63 @@ export const declare = async (catalog: SpoolIndex, word: 'lost' | 'found', spool
   }
 };
 
-/** Runs `weir spool`; needs `[database]` of the gateway's or indexer's configuration. */
-export const spool = async (args: readonly string[]): Promise<void> => {
-  const line = readCommandLine(args);
-  const [word, name, ...more] = line.rest;
-  const refuse = (what: string) => new WeirError('config_invalid', `${what}; ${usage}`);
-  if (word !== 'list' && word !== 'lost' && word !== 'found') throw refuse(`${word ?? 'nothing'}: list, lost or found`);
-  if (more.length > 0 || (word === 'list' && name !== undefined))
-    throw refuse(`${more[0] ?? name}: one spool at a time`);
-  if (word !== 'list' && !spoolId.safeParse(name).success) throw refuse(`${name ?? 'nothing'} is no id of a spool`);
-  const config = readWeirConfig(line, (text) => process.stderr.write(`weir: ${text}\n`));
+type Request =
+  | { word: 'list' | 'refused' }
+  | { word: 'lost' | 'found'; spool: string }
+  | { word: 'retry'; recordDir: string | null };
+
+const refuse = (what: string) => new WeirError('config_invalid', `${what}; ${usage}`);
+
+/** What is asked for; throws what is wrong with it. */
+const readRequest = ([word, name, ...more]: readonly string[], isAll: boolean): Request => {
+  if (more.length > 0) throw refuse(`${more[0]}: one at a time`);
+  switch (word) {
+    case 'list':
+    case 'refused':
+      if (name !== undefined) throw refuse(`${name}: ${word} takes no name`);
+      return { word };
+    case 'lost':
+    case 'found':
+      if (!spoolId.safeParse(name).success) throw refuse(`${name ?? 'nothing'} is no id of a spool`);
+      return { word, spool: name ?? '' };
+    case 'retry':
+      if (isAll === (name !== undefined))
+        throw refuse(isAll ? `--all and ${name}: one of the two` : 'which directory?');
+      return { word, recordDir: name ?? null };
+    default:
+      throw refuse(`${word ?? 'nothing'}: list, lost, found, refused or retry`);
+  }
+};
+
+const withIndex = async (config: WeirConfig, ask: (catalog: Catalog) => Promise<string[]>): Promise<string[]> => {
   await using scope = openScope();
   const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
   const options = { url, maxConnections, connectTimeoutSeconds };
-  const catalog = scope.use(await openCatalog(options, { now: Date.now, log: silentLog() }), 'index');
-  if (word !== 'list') process.stdout.write(`${await declare(catalog, word, name ?? '')}\n`);
-  else for (const each of await catalog.spools()) process.stdout.write(`${spoolLine(each)}\n`);
+  return await ask(scope.use(await openCatalog(options, { now: Date.now, log: silentLog() }), 'index'));
+};
+
+const answer = async (request: Request, config: WeirConfig): Promise<string[]> => {
+  const { local_dir: dir } = config.recorder.upload;
+  switch (request.word) {
+    case 'list':
+      return withIndex(config, async (catalog) => (await catalog.spools()).map(spoolLine));
+    case 'lost':
+    case 'found':
+      return withIndex(config, async (catalog) => [await declare(catalog, request.word, request.spool)]);
+    case 'refused':
+      return listRefused(dir);
+    case 'retry':
+      return [retryRefused(dir, request.recordDir)];
+  }
+};
+
+/**
+ * Runs `weir spool`. Of the spools that the index knows it needs `[database]` of the gateway's or indexer's
+ * configuration; of what was refused, `[recorder.upload] local_dir` of the site's.
+ */
+export const spool = async (args: readonly string[]): Promise<void> => {
+  const line = readCommandLine(args.filter((arg) => arg !== '--all'));
+  const request = readRequest(line.rest, args.includes('--all'));
+  const config = readWeirConfig(line, (text) => process.stderr.write(`weir: ${text}\n`));
+  for (const text of await answer(request, config)) process.stdout.write(`${text}\n`);
 };
