@@ -1,7 +1,13 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeKey } from '@weir/contracts';
+import { silentLog } from '@weir/runtime';
 import { expect, test } from 'vitest';
+import { openCircuit } from './circuit.ts';
+import { documentUploads } from './document-uploads.ts';
+import type { SendObject } from './object-sender.ts';
+import { putLane } from './put-lane.ts';
+import { retryTable } from './retry-table.ts';
 import {
   objectAt,
   startTestUploader,
@@ -96,4 +102,53 @@ test('an ended recording gets its record.json, and again when a segment follows'
   });
   t.close(id, 2);
   await until(read, (found) => found.segments.length === 2);
+});
+
+test('while a manifest is on its way no other one follows it; then the newest alone does, and the last is final', async () => {
+  using t = testSpool();
+  const id = t.start('cam-1');
+  for (const track of ['video', 'audio'] as const) t.ledger.markInitStored({ recordingId: id, track, period: 1 });
+  const store = (number: number) => {
+    t.close(id, number, 10);
+    t.ledger.markSegmentStored(id, number);
+  };
+  const clock = { ms: 0 };
+  const chance = { monotonicMs: () => clock.ms, random: () => 0.5 };
+  const put: string[] = [];
+  const slow = Promise.withResolvers<void>();
+  const send: SendObject = async ({ key, source }) => {
+    if (!key.endsWith('manifest.mpd')) return 'stored';
+    put.push(Buffer.from(source as Uint8Array).toString());
+    if (put.length === 1) await slow.promise;
+    return 'stored';
+  };
+  const told = { counted: () => undefined, freed: () => undefined };
+  const lane = putLane(4, {
+    ...told,
+    ledger: t.ledger,
+    holder: 'a',
+    retries: retryTable(chance),
+    circuit: openCircuit(chance, () => undefined),
+    budget: { admits: () => true },
+    log: silentLog(),
+    now: Date.now,
+    signal: new AbortController().signal,
+  });
+  const look = documentUploads({ ledger: t.ledger, lane, send, monotonicMs: chance.monotonicMs });
+  for (const number of [1, 2, 3]) {
+    store(number);
+    clock.ms += 60_000;
+    look();
+  }
+  t.end(id);
+  look();
+  expect(put.map(numbersOf)).toEqual([[[1]]]);
+  slow.resolve();
+  await lane.idle();
+  // The slower a put was, the later the next one may follow.
+  clock.ms += 3_600_000;
+  look();
+  await lane.idle();
+  expect(put.map(numbersOf)).toEqual([[[1]], [[1, 2, 3]]]);
+  expect(put[1]).toContain('type="static"');
 });

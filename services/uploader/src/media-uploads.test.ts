@@ -11,7 +11,7 @@ import { mediaUploads } from './media-uploads.ts';
 import type { SendObject } from './object-sender.ts';
 import { putLane } from './put-lane.ts';
 import { retryTable } from './retry-table.ts';
-import { type TestSpool, testSpool } from './uploader-fixture.ts';
+import { type TestSpool, testSpool, until } from './uploader-fixture.ts';
 
 const counting = (ledger: Ledger) => {
   const work = { looks: 0, rows: 0, visits: 0 };
@@ -33,7 +33,7 @@ const counting = (ledger: Ledger) => {
 };
 
 /** Uploads of a ledger whose time is the test's; `sent` has the keys in the order in which they went. */
-const uploadsOf = (ledger: Ledger, places: number, answer: (key: string) => void = () => undefined) => {
+const uploadsOf = (ledger: Ledger, places: number, answer: (key: string) => Promise<void> | void = () => undefined) => {
   const clock = { ms: 0 };
   const sent: string[] = [];
   const again = { count: 0 };
@@ -41,7 +41,7 @@ const uploadsOf = (ledger: Ledger, places: number, answer: (key: string) => void
   const log = silentLog();
   const send: SendObject = async ({ key }) => {
     sent.push(key);
-    answer(key);
+    await answer(key);
     return 'stored';
   };
   const told = { counted: () => undefined, freed: () => undefined };
@@ -63,7 +63,7 @@ const uploadsOf = (ledger: Ledger, places: number, answer: (key: string) => void
     look();
     await lane.idle();
   };
-  return { clock, sent, again, turn };
+  return { clock, sent, again, look, turn };
 };
 
 const videoOf = (sent: readonly string[]) =>
@@ -122,6 +122,31 @@ test('what was passed over, for it waits for another try, goes when that is due,
   uploads.clock.ms += 1000;
   for (let turn = 0; turn < 3; turn += 1) await uploads.turn();
   expect(videoOf(uploads.sent)).toEqual(['cam-1 1', 'cam-1 2', 'cam-1 1', 'cam-1 3', 'cam-1 4']);
+});
+
+test('an object that is on its way is not put a second time, however often is looked, nor when its put fails late', async () => {
+  using t = testSpool();
+  const id = t.start('cam-1');
+  storeInits(t, id);
+  t.close(id, 1, 10);
+  const late = Promise.withResolvers<void>();
+  const uploads = uploadsOf(t.ledger, 4, (key) => (key.includes('v_seg') ? late.promise : undefined));
+  const ended = uploads.turn();
+  await until(
+    () => uploads.sent.length,
+    (count) => count === 1,
+  );
+  for (let looks = 0; looks < 10; looks += 1) {
+    uploads.clock.ms += 1000;
+    uploads.look();
+  }
+  // What was put meanwhile, by whomever, is not undone by the failure.
+  t.ledger.markSegmentStored(id, 1);
+  late.reject(new BucketError('network', 'cut'));
+  await ended;
+  uploads.clock.ms += 3_600_000;
+  await uploads.turn();
+  expect(videoOf(uploads.sent)).toEqual(['cam-1 1']);
 });
 
 /** A spool whose recording of so many segments waits, written in one transaction; the first `whole` have files. */

@@ -34,6 +34,8 @@ const s3Flags = (t: TestSpool, server: S3Server, more: Settings = {}): Settings 
   });
 
 const isPut = ({ method }: { method: string }) => method === 'PUT';
+const isSegmentPut = ({ method, key }: { method: string; key: string }) =>
+  method === 'PUT' && key.endsWith('.m4s') && key.includes('_seg_');
 const segmentKey = (t: TestSpool, id: string, number: number, track: 'video' | 'audio' = 'video') =>
   `sites/a/${encodeKey(t.ledger.manifestOf(id, 'all').recording.record_dir, { kind: 'segment', track, number })}`;
 
@@ -97,6 +99,16 @@ test('a put that hangs is given up and repeated', async () => {
   await using uploader = await startTestUploader(uploaderConfig(s3Flags(t, server)), { putTimeoutMs: () => 300 });
   await untilStored(t, id, [1]);
   expect(await uploader.metrics()).toMatch(/puts_total\{result="timeout",service="uploader"\} 1/);
+});
+
+test('puts that hang in every place are given up, and what waits behind them goes', async () => {
+  using t = testSpool();
+  const server = await startServer({ faults: [{ fault: { kind: 'hang' }, times: 2, match: isSegmentPut }] });
+  const id = t.start('cam-1');
+  for (const number of [1, 2, 3, 4]) t.close(id, number);
+  const flags = s3Flags(t, server, { 'recorder.upload.concurrency': '2' });
+  await using _uploader = await startTestUploader(uploaderConfig(flags), { putTimeoutMs: () => 300 });
+  await untilStored(t, id, [1, 2, 3, 4]);
 });
 
 test('an outage costs one probe at a time, is told by /readyz, and ends by itself', async () => {
