@@ -5,9 +5,9 @@ const startMs = 1_762_842_203_000;
 const hour = 3_600_000;
 const video = (timestamp: number, ssrc = 1): RtpMoment => ({ track: 'video', ssrc, timestamp, perMs: 90 });
 
-const clockWithSteps = (resumed?: Parameters<typeof arrivalClock>[1]) => {
+const clockWithSteps = (resumed?: Parameters<typeof arrivalClock>[1], absentMs?: number) => {
   const steps: number[] = [];
-  return { clock: arrivalClock((byMs) => steps.push(byMs), resumed), steps };
+  return { clock: arrivalClock((byMs) => steps.push(byMs), resumed, absentMs), steps };
 };
 
 /** A second of frames, one each 40 ms from `fromMs`, with ticks as a live recording has them. */
@@ -56,6 +56,19 @@ describe('a wall clock that is set', () => {
     if (another) clock.newPublication();
     const rtp = another ? video(77, 2) : video(4000 * 90);
     expect(clock.packet(startMs + 4000 + stepMs, rtp) - (startMs + 960)).toBeCloseTo(3000, -2);
+    expect(clock.wallMs(clock.nowMs())).toBe(startMs + 4000 + stepMs);
+  });
+
+  test.each<[string, number, number | undefined, number]>([
+    ['back, the length of which is known, counts in full', -hour, 5000, 5000],
+    ['back, the length of which nobody knows, counts for a second', -hour, undefined, 1000],
+    ['forward, the length of which is known, counts in full', hour, 5000, 5000],
+    ['not at all, counts for what the packet says', 0, 5000, 4000],
+  ])('%s, in an absence behind which another publication begins', (_name, stepMs, absentMs, countedMs) => {
+    const resumed = [{ rtp: { ...video(1000 * 90), ssrc: null }, arrivalMs: startMs }];
+    const { clock } = clockWithSteps(resumed, absentMs);
+    clock.newPublication();
+    expect(clock.packet(startMs + 4000 + stepMs, video(77, 2)) - startMs).toBe(countedMs);
     expect(clock.wallMs(clock.nowMs())).toBe(startMs + 4000 + stepMs);
   });
 

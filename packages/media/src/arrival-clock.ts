@@ -29,11 +29,17 @@ export type RtpMoment = { track: string; ssrc: number | null; timestamp: number;
 const mostTickMs = 2000;
 const stepMs = 1000;
 const longestStallMs = 30_000;
+/** What an absence of unknown length counts for at least: a gap tells of it. */
+const leastAbsenceMs = 1000;
 
-/** Makes the clock of a recording; `resumed` are the moments at which its tracks stood; `stepped` is told of steps. */
+/**
+ * Makes the clock of a recording; `resumed` are the moments at which its tracks stood; `stepped` is told of steps.
+ * `absentMs` is how long ago that was, by a clock that never steps; null: not known.
+ */
 export const arrivalClock = (
   stepped: (byMs: number) => void = () => {},
   resumed: readonly { rtp: RtpMoment; arrivalMs: number }[] = [],
+  absentMs: number | null = null,
 ): ArrivalClock => {
   const lasts = new Map(resumed.map((moment) => [moment.rtp.track, moment]));
   const resumedMs = Math.max(0, ...resumed.map(({ arrivalMs }) => arrivalMs));
@@ -52,11 +58,20 @@ export const arrivalClock = (
     return last.arrivalMs + timestampDistance(last.rtp.timestamp, rtp.timestamp) / rtp.perMs;
   };
 
-  /** The first packet after a restart: a leap away from its RTP clock is a step, unless the network may have stalled. */
-  const firstSteadyOf = (seemsMs: number, meant: number | null): number =>
-    meant !== null && Math.abs(seemsMs - meant) > longestStallMs && meant < resumedMs + longestStallMs
-      ? meant
-      : seemsMs;
+  /** Whether the first packet may have come then: the ring has it from before the absence at the earliest. */
+  const isPossible = (seemsMs: number): boolean =>
+    resumed.length === 0 ||
+    (seemsMs >= resumedMs - stepMs && (absentMs === null || seemsMs <= resumedMs + absentMs + longestStallMs));
+
+  /**
+   * The first packet after a restart: a leap away from its RTP clock is a step, unless the network may have stalled.
+   * Where another publication begins, which no RTP clock ties to the one before, all of the absence is taken to have passed.
+   */
+  const firstSteadyOf = (seemsMs: number, meant: number | null): number => {
+    if (meant === null) return isPossible(seemsMs) ? seemsMs : resumedMs + Math.max(leastAbsenceMs, absentMs ?? 0);
+    const isStep = Math.abs(seemsMs - meant) > longestStallMs && meant < resumedMs + longestStallMs;
+    return isStep ? meant : seemsMs;
+  };
 
   const forwardSteadyOf = (seemsMs: number, meant: number | null, latest: number): number => {
     const leastMs = replays ? longestStallMs : stepMs;

@@ -218,13 +218,16 @@ describe('a recorder that dies', () => {
     expect(times.at(-1)).toBe(299 * 3000);
   });
 
-  test('when the node has a new life too, begins a new period behind a gap', () => {
+  test.each([
+    ['', 0],
+    [' though its clock was set back by an hour', -3_600_000],
+  ])('when the node has a new life too, begins a new period behind a gap%s', (_name, stepMs) => {
     const dies = packets.findIndex(({ arrivalMs }) => arrivalMs - startMs >= 2600);
     const before = record([publish, ...packets.slice(0, dies)]);
     const { files } = before;
     const resume = recover(files, before.outputs);
-    const next: Publication = { ...publicationOf(['video', 'audio'], 0, startMs + 6000), epoch: 'e2' };
-    const again = streamOf({ video: frames, audio: sound, sequence: 1, rtp: 5, fromMs: startMs + 6000 });
+    const next: Publication = { ...publicationOf(['video', 'audio'], 0, startMs + 6000 + stepMs), epoch: 'e2' };
+    const again = streamOf({ video: frames, audio: sound, sequence: 1, rtp: 5, fromMs: startMs + 6000 + stepMs });
     const inputs: RecordingInput[] = [{ kind: 'publication', publication: next }, ...numbered(again, 0), finish];
     const after = record(inputs, { resume }, files);
     expect(of(after.outputs, 'gap')).toMatchObject([{ cause: 'edge_restart' }]);

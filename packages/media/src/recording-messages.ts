@@ -147,6 +147,8 @@ export type RecordingOptions = {
   /** How long audio waits for the first key frame before it begins alone. */
   videoWaitMs?: number;
   resume?: RecordingResume | null;
+  /** How long ago the resumed media stood there, by a clock that never steps; null: not known. */
+  absentMs?: number | null;
   /** Where the recording that was rotated into this one left its tracks. */
   handedOver?: readonly ResumePoint[];
   /** CRC-32 of bytes, where the platform has one that is faster than ours. */

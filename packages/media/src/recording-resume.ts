@@ -6,7 +6,7 @@ import type { OpenSegment } from './open-segments.ts';
 import { opusClockRate } from './opus.ts';
 import type { SegmentScan } from './part-scan.ts';
 import type { RecordingResume, ResumedTrack, SegmentTrack } from './recording-messages.ts';
-import type { ResumePoint } from './resume-point.ts';
+import { latestPoint, pointsOfNewest, type ResumePoint } from './resume-point.ts';
 
 /**
  * The highest-numbered file of a track after a restart, cut to its whole parts: its scan, the init segment of its
@@ -53,21 +53,14 @@ const resumedTrack = (point: ResumePoint, file: TrackFile | null): ResumedTrack 
   return { point, configuration, open };
 };
 
-// A part tells of the other track only what is synced; with nothing in hand that may be further on than its own file.
-const latestPoint = (points: readonly ResumePoint[]): ResumePoint | null =>
-  points.reduce<ResumePoint | null>((best, point) => (best === null || isLater(point, best) ? point : best), null);
-
-const isLater = (a: ResumePoint, b: ResumePoint): boolean =>
-  a.publishedAtMs !== b.publishedAtMs ? a.publishedAtMs > b.publishedAtMs : a.ordinal > b.ordinal;
-
 /**
  * The tracks of the publication in which the recording stood. One that an earlier publication had and this one has not
  * given yet keeps its files, but has no place in the ring to go on from.
  */
 export const standingTracks = (resume: RecordingResume | null): ResumedTrack[] => {
   const tracks = resume?.tracks ?? [];
-  const newest = latestPoint(tracks.map(({ point }) => point));
-  return tracks.filter(({ point }) => point.epoch === newest?.epoch && point.publishedAtMs === newest.publishedAtMs);
+  const standing = new Set(pointsOfNewest(tracks.map(({ point }) => point)));
+  return tracks.filter(({ point }) => standing.has(point));
 };
 
 /** The segments that were open at the restart. */

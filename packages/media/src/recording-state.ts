@@ -22,7 +22,9 @@ export type Phase =
 
 /** All that the decisions of one recording share. Times on the timeline and the wall in ms. */
 export type RecordingState = {
-  readonly limits: Required<Omit<RecordingOptions, 'recordingId' | 'spoolId' | 'resume' | 'handedOver' | 'checksum'>>;
+  readonly limits: Required<
+    Omit<RecordingOptions, 'recordingId' | 'spoolId' | 'resume' | 'absentMs' | 'handedOver' | 'checksum'>
+  >;
   readonly clock: ArrivalClock;
   readonly lateness: Lateness;
   readonly requests: KeyFrameRequests;

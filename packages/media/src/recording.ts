@@ -69,7 +69,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const state: RecordingState = {
     limits,
     lateness: lateness(),
-    clock: arrivalClock((byMs) => say({ kind: 'clock-step', byMs }), resumedMoments(resume)),
+    clock: arrivalClock((byMs) => say({ kind: 'clock-step', byMs }), resumedMoments(resume), options.absentMs ?? null),
     requests: keyFrameRequests(),
     segments,
     files,

@@ -30,6 +30,22 @@ export type ResumePoint = {
   order?: PictureOrder;
 };
 
+/** Whether a point lies behind another: by the ring's order, whatever the node's clock was set to; between rings by time. */
+export const isLater = (a: ResumePoint, b: ResumePoint): boolean =>
+  a.epoch === b.epoch || a.publishedAtMs === b.publishedAtMs
+    ? a.ordinal > b.ordinal
+    : a.publishedAtMs > b.publishedAtMs;
+
+/** The one behind all others; a track's place may be further on by what another's part tells than by its own file. */
+export const latestPoint = (points: readonly ResumePoint[]): ResumePoint | null =>
+  points.reduce<ResumePoint | null>((best, point) => (best === null || isLater(point, best) ? point : best), null);
+
+/** The points of the newest publication; of a track that ended with an earlier one nothing is left in the ring. */
+export const pointsOfNewest = (points: readonly ResumePoint[]): ResumePoint[] => {
+  const newest = latestPoint(points);
+  return points.filter(({ epoch, publishedAtMs }) => epoch === newest?.epoch && publishedAtMs === newest.publishedAtMs);
+};
+
 /** Resume points as JSON in UTF-8. */
 export const encodeResumePoints = (points: readonly ResumePoint[]): Uint8Array => encodeJson(points);
 

@@ -73,6 +73,7 @@ export const runRecording = (
   let absence = firstAbsence;
   let beginAt: RingPlace | null = null;
   let durableAtMs = deps.monotonicMs();
+  let isFirstSession = true;
   let lastTries = LAST_TRIES;
   let failedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -160,9 +161,11 @@ export const runRecording = (
     await deps.room(interrupt.signal);
     const recovered = await recover();
     if (recovered.recording.lastNumber > 0) manifest.changed();
+    const absentMs = isFirstSession ? null : deps.monotonicMs() - durableAtMs;
+    isFirstSession = false;
     session = openRecordingSession(
       { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed(), tally },
-      { recovered, beginAt, absence, settled, durableAtMs },
+      { recovered, beginAt, absence, settled, durableAtMs, absentMs },
     );
     applyWish();
     const end = await session.done;

@@ -34,6 +34,8 @@ export type SessionStart = {
   absence: Absence | null;
   /** When media of the recording last became durable, in monotonic milliseconds. */
   durableAtMs: number;
+  /** How long ago that was, where it was in this process; else null. */
+  absentMs: number | null;
   /** Told when the media go on. */
   settled(): void;
 };
@@ -91,6 +93,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     spoolId: spool.spoolId,
     segmentMs: settings.segmentMs,
     resume: recovered.resume,
+    absentMs: start.absentMs,
     handedOver: recovered.recording.handedOver,
     checksum: crc32,
   });

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { encodeObjectName, type TrackKind } from '@weir/contracts';
 import {
   decodeInitSegment,
+  isLater,
   type PartSummary,
   type RecordingResume,
   type ResumedTrack,
@@ -42,9 +43,6 @@ export type Recovered = {
   /** What was cut off or removed, in bytes. */
   tornBytes: number;
 };
-
-const isLater = (a: ResumePoint, b: ResumePoint): boolean =>
-  a.publishedAtMs === b.publishedAtMs ? a.ordinal > b.ordinal : a.publishedAtMs > b.publishedAtMs;
 
 /**
  * Where each track goes on. `own` are the points at the end of its files, in order; `told` those of it that other

@@ -18,11 +18,14 @@ const point = (track: 'video' | 'audio', publishedAtMs: number, ordinal: number)
 
 const both = [point('video', 1, 90), point('audio', 1, 80)];
 const earlier = [point('video', 2, 90), point('audio', 1, 40)];
+// The node's clock was set back before the second publication.
+const setBack = [point('video', 1, 90), point('audio', 2, 40)];
 
 test.each([
   ['nothing yet', [], null],
   ['both tracks of one publication: the lower', both, 80],
   ['a track that ended with an earlier publication counts no more', earlier, 90],
+  ['nor where the clock was set back before the later one', setBack, 90],
 ])('a place to go on at: %s', (_name, points, ordinal) => {
   expect(placeOf(points)).toEqual(ordinal === null ? null : { epoch: 'e', ordinal });
 });

@@ -1,18 +1,12 @@
 import type { Publication as WirePublication } from '@weir/contracts';
-import type { Publication, ResumePoint } from '@weir/media';
+import { type Publication, pointsOfNewest, type ResumePoint } from '@weir/media';
 
 /** A place in a ring to begin at. */
 export type RingPlace = { epoch: string; ordinal: number };
 
-/** The points of the newest publication; those of a track that ended with an earlier one have nothing left in the ring. */
-const newestOf = (points: readonly ResumePoint[]): ResumePoint[] => {
-  const publishedAtMs = Math.max(...points.map((point) => point.publishedAtMs));
-  return points.filter((point) => point.publishedAtMs === publishedAtMs);
-};
-
 /** Where the ring has what these points do not hold yet: the lowest ordinal of the newest publication; null without points. */
 export const placeOf = (points: readonly ResumePoint[]): RingPlace | null => {
-  const [first, ...others] = newestOf(points);
+  const [first, ...others] = pointsOfNewest(points);
   if (first === undefined) return null;
   return { epoch: first.epoch, ordinal: Math.min(first.ordinal, ...others.map(({ ordinal }) => ordinal)) };
 };
