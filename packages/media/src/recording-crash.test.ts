@@ -218,6 +218,27 @@ describe('a recorder that dies', () => {
     expect(times.at(-1)).toBe(299 * 3000);
   });
 
+  test.each(['video', 'audio'] as const)(
+    'when the clock was set back between the last parts of the tracks, that of %s behind it, has its gap',
+    (behind) => {
+      const hour = 3_600_000;
+      const dies = packets.findIndex(({ arrivalMs }) => arrivalMs - startMs >= 2600);
+      const returns = packets.findIndex(({ arrivalMs }) => arrivalMs - startMs >= 4500);
+      const { files, outputs } = record([publish, ...packets.slice(0, dies)]);
+      const resume = recover(files, outputs);
+      for (const { point } of resume?.tracks ?? [])
+        if (point.track === behind && point.clock !== null) point.clock.wallMs -= hour;
+      const hole: RecordingInput = { kind: 'hole', from: packets[dies]!.ordinal, to: packets[returns]!.ordinal };
+      const rest = packets.slice(returns).map((packet) => ({ ...packet, arrivalMs: packet.arrivalMs - hour }));
+      const after = record([hole, publish, ...rest, finish], { resume }, files);
+      const [gap, ...others] = of(after.outputs, 'gap');
+      expect(others).toEqual([]);
+      expect(gap?.cause).toBe('ring_overflow');
+      expect((gap?.toMs ?? 0) - (gap?.fromMs ?? 0)).toBeGreaterThan(2000);
+      expect((gap?.toMs ?? 0) - (gap?.fromMs ?? 0)).toBeLessThan(3500);
+    },
+  );
+
   test.each([
     ['', 0],
     [' though its clock was set back by an hour', -3_600_000],

@@ -14,6 +14,9 @@ import { latestPoint, pointsOfNewest, type ResumePoint } from './resume-point.ts
  */
 export type TrackFile = { track: TrackKind; segment: number; scan: SegmentScan; init: Uint8Array; final: boolean };
 
+/** Wall times of two tracks that are further apart are of two settings of the clock, ms. */
+const leastStepMs = 1000;
+
 /** The clocks of the tracks, Hz: those of all codecs that are recorded. */
 const clockRates: Readonly<Record<TrackKind, number>> = { video: videoClockRate, audio: opusClockRate };
 
@@ -98,6 +101,24 @@ export const resumedOrigin = (resume: RecordingResume | null): { timeMs: number;
     origin = { timeMs, wallMs: point.clock.wallMs };
   }
   return origin;
+};
+
+/**
+ * What the files of a recording say, on one wall clock. The node's may have been set between the last parts of two
+ * tracks: then the newest place tells the wall times of the others, for all lie on one timeline.
+ */
+export const onOneClock = (resume: RecordingResume | null): RecordingResume | null => {
+  const newest = resumedOrigin(resume);
+  if (resume === null || newest === null) return resume;
+  const tracks = resume.tracks.map((track) => {
+    const { point } = track;
+    const { clock } = point;
+    if (clock === null) return track;
+    const wallMs = newest.wallMs + (point.decodeTime * 1000) / clockRates[point.track] - newest.timeMs;
+    if (Math.abs(wallMs - clock.wallMs) < leastStepMs) return track;
+    return { ...track, point: { ...point, clock: { ...clock, wallMs } } };
+  });
+  return { ...resume, tracks };
 };
 
 /** Where the RTP clocks of the tracks stood before the restart. */

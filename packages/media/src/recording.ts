@@ -15,7 +15,7 @@ import type {
   RecordingOptions,
   RecordingOutput,
 } from './recording-messages.ts';
-import { resumedMoments, resumedOrigin, resumedSegments } from './recording-resume.ts';
+import { onOneClock, resumedMoments, resumedOrigin, resumedSegments } from './recording-resume.ts';
 import { elapsedMs, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import type { ResumePoint } from './resume-point.ts';
 import { isRtcp, parseRtcp } from './rtcp.ts';
@@ -37,7 +37,7 @@ const videoPatienceMs = 200;
 
 /** Makes the core of a recording; with `resume` it goes on in the middle of the segments found open. */
 export const recordingCore = (options: RecordingOptions): RecordingCore => {
-  const resume = options.resume ?? null;
+  const resume = onOneClock(options.resume ?? null);
   let out: RecordingOutput[] = [];
   let newestOrdinal: number;
   let current: Publication | null = null;
