@@ -12,6 +12,7 @@ import { type Catalog, dayOf, openCatalog } from '@weir/catalog';
 import type { LedgerRow } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
 import { randomFrom, requireProgram, startPostgres, temporaryDirectory } from '@weir/testkit';
+import { encodeDayManifest } from '../services/gateway/src/day-manifest.ts';
 import { beginSql, daySql, type LoadedDay, loadedDays, segmentsOfDay } from './index-load.ts';
 import { showTable } from './statistics.ts';
 
@@ -78,10 +79,18 @@ const queriesOf = async (catalog: Catalog, days: readonly LoadedDay[], count: nu
   return {
     'timeline of a day': await timesOf(count, () => timeline(pick(ended.length === 0 ? open : ended))),
     'timeline of today': await timesOf(count, () => timeline(pick(open))),
-    "a day's segments, for its manifest": await timesOf(count, () => {
-      const { stream, fromMs } = pick(days);
+    "a day's segments": await timesOf(count, async () => {
+      const { stream, fromMs } = pick(ended.length === 0 ? open : ended);
       const { year, month, day } = dayOf(fromMs);
-      return catalog.recordingsOfDay(stream, year, month, day);
+      let segments = 0;
+      for (const recording of await catalog.recordingsOfDay(stream, year, month, day))
+        for (const _ of recording.segments) segments += 1;
+      if (segments !== segmentsOfDay) throw new Error(`${segments} segments of a day`);
+    }),
+    "a day's manifest": await timesOf(count, async () => {
+      const { stream, fromMs } = pick(ended.length === 0 ? open : ended);
+      const { year, month, day } = dayOf(fromMs);
+      return encodeDayManifest(stream, await catalog.recordingsOfDay(stream, year, month, day));
     }),
     "a stream's days": await timesOf(count, () => catalog.playbackOfStream(pick(days).stream)),
   };
@@ -175,7 +184,7 @@ const measure = async (dialect: Dialect, rows: number, count: number, seconds: n
   const days = loadedDays(rows);
   const directory = stack.use(temporaryDirectory('bench-index'));
   const path = join(directory.path, 'weir.db');
-  const postgres = dialect === 'postgresql' ? stack.use(await startPostgres()) : null;
+  const postgres = dialect === 'postgresql' ? stack.use(await startPostgres({ fsync: true })) : null;
   const url = postgres?.url ?? `sqlite://${path}`;
   const now = () => (days.at(-1)?.fromMs ?? 0) + dayMs;
   const open = () => openCatalog({ url, maxConnections: 8, connectTimeoutSeconds: 10 }, { now, log: silentLog() });

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 import { decodeDayMpdPath } from '../packages/catalog/src/day-totals.ts';
-import { decodePackedHour, encodePackedHour } from '../packages/catalog/src/packed-hour.ts';
+import { decodePackedHour, decodeStoredSummary, encodePackedHour } from '../packages/catalog/src/packed-hour.ts';
 import { ivfReader } from '../packages/cli/src/publish/ivf.ts';
 import { rtspReader } from '../packages/cli/src/publish/rtsp.ts';
 import { decodeEvent, eventSchemas } from '../packages/contracts/src/events.ts';
@@ -791,6 +791,13 @@ const names: Parser[] = [
     inputs: packedHour,
     worst: [encodePackedHour(Array(1800).fill(emptySegment))],
     read: (bytes) => decodePackedHour(bytes),
+  },
+  {
+    name: 'stored-summary',
+    covers: ['packages/catalog/src/packed-hour.ts#decodeStoredSummary'],
+    inputs: packedHour,
+    worst: [encodePackedHour(Array(1800).fill(emptySegment))],
+    read: (bytes) => decodeStoredSummary(bytes),
   },
   {
     name: 'timeline-time',

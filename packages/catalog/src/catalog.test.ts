@@ -162,7 +162,7 @@ describe.each(['sqlite', 'postgresql'] as const)('the index on %s', (dialect) =>
       init_stored: true,
     });
     expect(of?.inits.map((row) => row.track)).toEqual(['audio', 'video']);
-    expect(of?.segments.map((row) => [row.number, row.start_ms, row.tracks[1]?.bytes])).toEqual([
+    expect([...(of?.segments ?? [])].map((row) => [row.number, row.start_ms, row.tracks[1]?.bytes])).toEqual([
       [1, noon, 100],
       [2, noon + 4000, 100],
     ]);
@@ -247,7 +247,7 @@ describe.each(['sqlite', 'postgresql'] as const)('the index on %s', (dialect) =>
       catalog.recordingsOfDay('cam-1', 2026, 2, 28),
       catalog.recordingsOfDay('cam-1', 2026, 3, 1),
     ]);
-    expect(days.map(([of]) => of?.segments.map((row) => row.number))).toEqual([[1], [2, 3]]);
+    expect(days.map(([of]) => [...(of?.segments ?? [])].map((row) => row.number))).toEqual([[1], [2, 3]]);
     expect(days.map(([of]) => of?.inits.length)).toEqual([1, 1]);
   });
 

@@ -1,35 +1,28 @@
 /** Reads hours of recordings: packed where they are, from `segments` where not. */
 import { and, asc, desc, eq, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm';
 import type { Queries } from './database.ts';
-import { decodePackedHour, type PackedSegment } from './packed-hour.ts';
+import { decodePackedHour, decodeStoredSummary, type PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
 import { hourMs, hourOf, packedColumns, packedOf } from './timeline-hours.ts';
 import { type Bare, seamMs } from './timeline-spans.ts';
 
-/** The hours from `fromMs` to `toMs` of recordings that are packed, by recording and hour. */
+/** The hours from `fromMs` to `toMs` of recordings that are packed, as bytes, by recording and hour. */
 export const readPackedHours = async (
   queries: Queries,
   { hours: h }: Tables,
   ids: readonly string[],
   fromMs: number,
   toMs: number,
-): Promise<Map<string, Map<number, PackedSegment[]>>> => {
-  const found = new Map<string, Map<number, PackedSegment[]>>();
-  if (ids.length === 0) return found;
-  const rows = await queries
-    .select({ recording_id: h.recording_id, hour: h.hour, packed: h.packed })
-    .from(h)
-    .where(and(inArray(h.recording_id, [...ids]), gte(h.hour, hourOf(fromMs)), lt(h.hour, Math.ceil(toMs / hourMs))))
-    .orderBy(asc(h.recording_id), asc(h.hour));
-  for (const { recording_id, hour, packed } of rows) {
-    // One that cannot be read, such as of a newer version, is as one that is not there.
-    const segments = decodePackedHour(packed);
-    if (segments === null) continue;
-    const hours = found.get(recording_id) ?? new Map<number, PackedSegment[]>();
-    found.set(recording_id, hours.set(hour, segments));
-  }
-  return found;
-};
+): Promise<{ recording_id: string; hour: number; packed: Uint8Array }[]> =>
+  ids.length === 0
+    ? []
+    : queries
+        .select({ recording_id: h.recording_id, hour: h.hour, packed: h.packed })
+        .from(h)
+        .where(
+          and(inArray(h.recording_id, [...ids]), gte(h.hour, hourOf(fromMs)), lt(h.hour, Math.ceil(toMs / hourMs))),
+        )
+        .orderBy(asc(h.recording_id), asc(h.hour));
 
 /** The stretches of `fromMs` to `toMs` that no packed hour covers, at whole hours inside. */
 export const unpackedRanges = (
@@ -81,25 +74,57 @@ const rangesToRead = (
   return [...asked.values()];
 };
 
-/** The stored segments of recordings that start from `fromMs` on and before `toMs`, by recording in their order. */
+/** Stored segments of a recording in order of their numbers; each iteration decodes them anew, an hour at a time. */
+export type StoredSegments = Iterable<PackedSegment> & { isEmpty: boolean };
+
+type Chunk = { first: number; last: number; read: () => PackedSegment[] };
+
+/** Chunks one after the other; those whose numbers overlap, for a clock was set back, are sorted together. */
+const inOrder = (chunks: readonly Chunk[]): StoredSegments => {
+  const groups: Chunk[][] = [];
+  let last = Number.NEGATIVE_INFINITY;
+  for (const chunk of chunks.toSorted((a, b) => a.first - b.first)) {
+    if (chunk.first > last) groups.push([chunk]);
+    else groups.at(-1)?.push(chunk);
+    last = Math.max(last, chunk.last);
+  }
+  return {
+    isEmpty: groups.length === 0,
+    *[Symbol.iterator]() {
+      for (const group of groups)
+        if (group.length === 1) yield* group[0]?.read() ?? [];
+        else yield* group.flatMap(({ read }) => read()).sort((a, b) => a.number - b.number);
+    },
+  };
+};
+
+/**
+ * The stored segments of recordings that start from `fromMs` on and before `toMs`, both whole hours. They are not all
+ * made at once: 21,600 of a day, with an object for each track, cost more in collecting them than in reading them.
+ */
 export const readStoredSegments = async (
   queries: Queries,
   t: Tables,
   ids: readonly string[],
   fromMs: number,
   toMs: number,
-): Promise<Map<string, PackedSegment[]>> => {
-  const packed = await readPackedHours(queries, t, ids, fromMs, toMs);
-  const segments = new Map<string, PackedSegment[]>(ids.map((id) => [id, []]));
-  for (const [id, hours] of packed)
-    for (const list of hours.values())
-      for (const segment of list)
-        if (segment.stored && segment.start_ms >= fromMs && segment.start_ms < toMs) segments.get(id)?.push(segment);
-  for (const { range, ids: of } of rangesToRead(packed, ids, fromMs, toMs))
-    for (const { recording_id, ...segment } of await readRows(queries, t, of, range))
-      segments.get(recording_id)?.push(segment);
-  for (const list of segments.values()) list.sort((a, b) => a.number - b.number);
-  return segments;
+): Promise<Map<string, StoredSegments>> => {
+  const packedHours = new Map<string, Map<number, true>>();
+  const chunks = new Map<string, Chunk[]>(ids.map((id) => [id, []]));
+  for (const { recording_id, hour, packed } of await readPackedHours(queries, t, ids, fromMs, toMs)) {
+    // One that cannot be read, such as of a newer version, is as one that is not there.
+    const summary = decodeStoredSummary(packed);
+    if (summary === null) continue;
+    packedHours.set(recording_id, (packedHours.get(recording_id) ?? new Map<number, true>()).set(hour, true));
+    const read = () => decodePackedHour(packed)?.filter(({ stored }) => stored) ?? [];
+    if (summary.count > 0) chunks.get(recording_id)?.push({ ...summary, read });
+  }
+  for (const { range, ids: of } of rangesToRead(packedHours, ids, fromMs, toMs))
+    for (const [id, rows] of Map.groupBy(await readRows(queries, t, of, range), (row) => row.recording_id)) {
+      const [first = 0, last = 0] = [rows[0]?.number, rows.at(-1)?.number];
+      chunks.get(id)?.push({ first, last, read: () => rows.map(({ recording_id: _, ...segment }) => segment) });
+    }
+  return new Map([...chunks].map(([id, list]) => [id, inOrder(list)]));
 };
 
 /** A stretch of a recording's segments: `pending` at the site, or `gone` from there, when the bucket took none nor refused it. */

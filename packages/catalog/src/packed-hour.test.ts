@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodePackedHour, encodePackedHour, type PackedSegment } from './packed-hour.ts';
+import { decodePackedHour, decodeStoredSummary, encodePackedHour, type PackedSegment } from './packed-hour.ts';
 
 const number = fc.oneof(fc.nat(), fc.maxSafeNat());
 const track = <K extends 'video' | 'audio'>(kind: K) =>
@@ -30,7 +30,14 @@ const segment: fc.Arbitrary<PackedSegment> = fc.record({
 test('whatever segments are packed, the same come out', () => {
   fc.assert(
     fc.property(fc.array(segment, { maxLength: 20 }), (segments) => {
-      expect(decodePackedHour(encodePackedHour(segments))).toEqual(segments);
+      const bytes = encodePackedHour(segments);
+      expect(decodePackedHour(bytes)).toEqual(segments);
+      const numbers = segments.filter(({ stored }) => stored).map((each) => each.number);
+      expect(decodeStoredSummary(bytes)).toEqual({
+        first: Math.min(...numbers, Number.POSITIVE_INFINITY),
+        last: Math.max(...numbers, 0),
+        count: numbers.length,
+      });
     }),
     { seed: 1, numRuns: 300 },
   );
@@ -41,7 +48,8 @@ test('bytes that are cut, longer, or of another version are refused', () => {
     fc.property(fc.array(segment, { minLength: 1, maxLength: 5 }), (segments) => {
       const bytes = encodePackedHour(segments);
       for (let length = 0; length < bytes.length; length += 1)
-        expect(decodePackedHour(bytes.subarray(0, length))).toBeNull();
+        for (const decode of [decodePackedHour, decodeStoredSummary])
+          expect(decode(bytes.subarray(0, length))).toBeNull();
       expect(decodePackedHour(Uint8Array.of(...bytes, 0))).toBeNull();
       expect(decodePackedHour(Uint8Array.of(2, ...bytes.subarray(1)))).toBeNull();
     }),

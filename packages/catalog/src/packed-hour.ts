@@ -99,48 +99,80 @@ const numbersOf = (bytes: Uint8Array): Numbers & { isAtEnd: () => boolean } => {
   return { byte, take, isAtEnd: () => at === bytes.length };
 };
 
-const takeTrack = (numbers: Numbers, track: Track['track'], before: typeof noTrack): Track => ({
+/** The segment that a walk has come to; one object for all of them, and `audio` is the last one's where there is none. */
+type Place = typeof noSegment & { flags: number; video: typeof noTrack; audio: typeof noTrack };
+
+const takeTrack = (numbers: Numbers, track: typeof noTrack): void => {
+  track.base_time = numbers.take(endOf(track.base_time, track.duration));
+  track.duration = numbers.take(track.duration);
+  track.timescale = numbers.take(track.timescale);
+  track.bytes = numbers.take(track.bytes);
+};
+
+/** Goes over the segments in their order; false for bytes that {@link encodePackedHour} did not write. */
+const walk = (bytes: Uint8Array, visit: (place: Place) => void): boolean => {
+  const numbers = numbersOf(bytes);
+  if (numbers.byte() !== version) return false;
+  const count = numbers.take(0);
+  // A segment has a byte at least for its flags and for each of its eight numbers.
+  if (!(count * 9 <= bytes.length)) return false;
+  const place: Place = { ...noSegment, flags: 0, video: { ...noTrack }, audio: { ...noTrack } };
+  for (let segment = 0; segment < count; segment += 1) {
+    const flags = numbers.byte();
+    if (!(flags <= allFlags)) return false;
+    place.flags = flags;
+    place.number = numbers.take(endOf(place.number, 1));
+    place.period = numbers.take(place.period);
+    place.start_ms = numbers.take(endOf(place.start_ms, place.duration_ms));
+    place.duration_ms = numbers.take(place.duration_ms);
+    const isAudioFirst = (flags & flag.audioFirst) !== 0;
+    takeTrack(numbers, isAudioFirst ? place.audio : place.video);
+    if ((flags & flag.two) !== 0) takeTrack(numbers, isAudioFirst ? place.video : place.audio);
+    visit(place);
+  }
+  return numbers.isAtEnd();
+};
+
+const trackOf = (track: Track['track'], { base_time, duration, timescale, bytes }: typeof noTrack): Track => ({
   track,
-  base_time: numbers.take(endOf(before.base_time, before.duration)),
-  duration: numbers.take(before.duration),
-  timescale: numbers.take(before.timescale),
-  bytes: numbers.take(before.bytes),
+  base_time,
+  duration,
+  timescale,
+  bytes,
 });
+
+const segmentOf = ({ flags, number, period, start_ms, duration_ms, video, audio }: Place): PackedSegment => {
+  const isAudioFirst = (flags & flag.audioFirst) !== 0;
+  const first = isAudioFirst ? trackOf('audio', audio) : trackOf('video', video);
+  const second = isAudioFirst ? 'video' : 'audio';
+  return {
+    number,
+    period,
+    start_ms,
+    duration_ms,
+    key_frame: (flags & flag.keyFrame) !== 0,
+    stored: (flags & flag.stored) !== 0,
+    tracks: (flags & flag.two) === 0 ? [first] : [first, trackOf(second, second === 'video' ? video : audio)],
+  };
+};
 
 /** Reverses {@link encodePackedHour}; null for bytes that it did not write. */
 export const decodePackedHour = (bytes: Uint8Array): PackedSegment[] | null => {
-  const numbers = numbersOf(bytes);
-  if (numbers.byte() !== version) return null;
-  const count = numbers.take(0);
-  // A segment has a byte at least for its flags and for each of its eight numbers.
-  if (!(count * 9 <= bytes.length)) return null;
   const segments: PackedSegment[] = [];
-  let before = noSegment;
-  let video = noTrack;
-  let audio = noTrack;
-  const takeOne = (isAudio: boolean): Track => {
-    const track = takeTrack(numbers, isAudio ? 'audio' : 'video', isAudio ? audio : video);
-    if (isAudio) audio = track;
-    else video = track;
-    return track;
-  };
-  while (segments.length < count) {
-    const flags = numbers.byte();
-    if (!(flags <= allFlags)) return null;
-    const segment: PackedSegment = {
-      number: numbers.take(endOf(before.number, 1)),
-      period: numbers.take(before.period),
-      start_ms: numbers.take(endOf(before.start_ms, before.duration_ms)),
-      duration_ms: numbers.take(before.duration_ms),
-      key_frame: (flags & flag.keyFrame) !== 0,
-      stored: (flags & flag.stored) !== 0,
-      tracks: [],
-    };
-    const isAudioFirst = (flags & flag.audioFirst) !== 0;
-    segment.tracks.push(takeOne(isAudioFirst));
-    if ((flags & flag.two) !== 0) segment.tracks.push(takeOne(!isAudioFirst));
-    segments.push(segment);
-    before = segment;
-  }
-  return numbers.isAtEnd() ? segments : null;
+  return walk(bytes, (place) => segments.push(segmentOf(place))) ? segments : null;
+};
+
+/** The lowest and highest numbers of an hour's stored segments, and how many there are. */
+export type StoredSummary = { first: number; last: number; count: number };
+
+/** What is stored in a packed hour, without an object for each segment; null as {@link decodePackedHour}. */
+export const decodeStoredSummary = (bytes: Uint8Array): StoredSummary | null => {
+  const summary = { first: Number.POSITIVE_INFINITY, last: 0, count: 0 };
+  const isWhole = walk(bytes, ({ flags, number }) => {
+    if ((flags & flag.stored) === 0) return;
+    summary.count += 1;
+    summary.first = Math.min(summary.first, number);
+    summary.last = Math.max(summary.last, number);
+  });
+  return isWhole ? summary : null;
 };

@@ -2,7 +2,7 @@ import type { PlaybackDay, PlaybackStreamDay } from '@weir/contracts';
 import { and, asc, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { boundsOfDay, type Day } from './day-totals.ts';
-import { readStoredSegments } from './hour-reading.ts';
+import { readStoredSegments, type StoredSegments } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
 import { readLostGaps } from './lost-spools.ts';
 import type { PackedSegment } from './packed-hour.ts';
@@ -23,7 +23,7 @@ export type IndexedRecording = Session & { status: 'recording' | 'ended' };
 export type RecordingOfDay = {
   recording: IndexedRecording;
   inits: IndexedInit[];
-  segments: DaySegment[];
+  segments: StoredSegments;
   gaps: IndexedGap[];
 };
 
@@ -164,7 +164,7 @@ export const recordingsOfDay =
       return recordings.map((recording) => ({
         recording,
         inits: of(initRows, recording.recording_id),
-        segments: segments.get(recording.recording_id) ?? [],
+        segments: segments.get(recording.recording_id) ?? { isEmpty: true, *[Symbol.iterator]() {} },
         gaps: of([...gapRows, ...lost], recording.recording_id).sort((a, b) => a.from_ms - b.from_ms),
       }));
     });

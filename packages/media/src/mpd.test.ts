@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { encodeMpd, type Mpd } from './mpd.ts';
-import { endOfPeriods, groupSegments, type ManifestRecording, recordingPeriods } from './recording-manifest.ts';
+import { endOfPeriods, type ManifestRecording, periodBreaks, recordingPeriods } from './recording-manifest.ts';
 
 const schema = new URL('../../testkit/dash/DASH-MPD.xsd', import.meta.url).pathname;
 
@@ -48,8 +48,14 @@ const recording: ManifestRecording = {
 
 const base: Mpd = { type: 'static', minBufferTimeMs: 2000, periods: [] };
 
-const numbersOf = (segments: ManifestRecording['segments']) =>
-  groupSegments(segments).map((group) => group.map(({ number }) => number));
+const numbersOf = (segments: ManifestRecording['segments']) => {
+  const isBreak = periodBreaks();
+  const groups: number[][] = [];
+  for (const each of segments)
+    if (isBreak(each)) groups.push([each.number]);
+    else groups.at(-1)?.push(each.number);
+  return groups;
+};
 
 test('a period ends at a missing number, a new codec period, and where a track comes back', () => {
   expect(numbersOf(recording.segments)).toEqual([[1, 2], [4], [5, 6]]);
@@ -70,8 +76,8 @@ test('a track that begins late or ends early does so within the period, with its
   expect(period).toMatchObject({
     startMs: 0,
     tracks: [
-      { track: 'video', startNumber: 2, presentationTimeOffset: 0, segments: [{ t: 360_000 }, { t: 720_000 }] },
-      { track: 'audio', startNumber: 1, presentationTimeOffset: 0, segments: [{ t: 0 }, { t: 192_000 }] },
+      { track: 'video', startNumber: 2, presentationTimeOffset: 0, segments: [{ t: 360_000, d: 360_000, r: 1 }] },
+      { track: 'audio', startNumber: 1, presentationTimeOffset: 0, segments: [{ t: 0, d: 192_000, r: 1 }] },
     ],
   });
 });

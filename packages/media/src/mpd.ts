@@ -11,7 +11,8 @@ export type MpdTrack = {
   media: string;
   startNumber: number;
   presentationTimeOffset: number;
-  segments: readonly { t: number; d: number }[];
+  /** One after the other, in ticks; `r` more of the same length follow without a hole. */
+  segments: readonly { t: number; d: number; r?: number }[];
   /** False where a segment begins without a key frame. */
   startsWithKeyFrames: boolean;
   width?: number;
@@ -125,14 +126,14 @@ const segmentTemplate = (track: MpdTrack): string =>
   );
 
 /** S elements; equal durations without a hole between share one (ISO/IEC 23009-1 §5.3.9.6). */
-const timeline = (segments: readonly { t: number; d: number }[]): string[] => {
+const timeline = (segments: MpdTrack['segments']): string[] => {
   const rows: { t: number | undefined; d: number; r: number }[] = [];
   let end: number | null = null;
-  for (const { t, d } of segments) {
+  for (const { t, d, r = 0 } of segments) {
     const last = rows[rows.length - 1];
-    if (last !== undefined && last.d === d && t === end) last.r++;
-    else rows.push({ t: t === end ? undefined : t, d, r: 0 });
-    end = t + d;
+    if (last !== undefined && last.d === d && t === end) last.r += 1 + r;
+    else rows.push({ t: t === end ? undefined : t, d, r });
+    end = t + d * (1 + r);
   }
   return rows.map(({ t, d, r }) => element('S', { t, d, r: r === 0 ? undefined : r }));
 };

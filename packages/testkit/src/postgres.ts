@@ -9,7 +9,7 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 const run = promisify(execFile);
 
-/** A PostgreSQL server of its own, empty, on 127.0.0.1, with password authentication; without fsync. */
+/** A PostgreSQL server of its own, empty, on 127.0.0.1, with password authentication; without fsync unless asked for. */
 export type Postgres = {
   /** Of the database `weir`. */
   readonly url: string;
@@ -54,14 +54,19 @@ const initialize = async (directory: string, password: string): Promise<string> 
 };
 
 /** Starts the server in a temporary directory; throws what is missing when the machine has no PostgreSQL. */
-export const startPostgres = async (): Promise<Postgres> => {
+export const startPostgres = async ({ fsync = false } = {}): Promise<Postgres> => {
   await using stack = new AsyncDisposableStack();
   const postgres = requireProgram('postgres');
   const psql = findProgram('psql') ?? requireProgram('psql');
   const directory = stack.use(temporaryDirectory('postgres'));
   const password = randomBytes(12).toString('hex');
   const data = await initialize(directory.path, password);
-  const settings = ['fsync=off', 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'timezone=UTC'];
+  const settings = [
+    `fsync=${fsync ? 'on' : 'off'}`,
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    'timezone=UTC',
+  ];
   const start = (port: number) =>
     startChild(postgres, ['-D', data, '-p', String(port), ...settings.flatMap((one) => ['-c', one])], {
       ready: /database system is ready to accept connections/,

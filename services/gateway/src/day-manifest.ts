@@ -55,15 +55,26 @@ const segmentOf = ({ number, period, key_frame, tracks }: DaySegment): ManifestS
 const mediaOf = (base: string, track: TrackKind): string =>
   `${base}${track === 'video' ? 'v' : 'a'}_seg_$Number%04d$.m4s`;
 
-const periodsAt = (stream: string, offsetMs: number, { recording, inits, segments }: RecordingOfDay): MpdPeriod[] => {
+type Timeline = { periods: MpdPeriod[]; longestMs: number };
+
+/** The periods of one recording by themselves; its segments are gone over once. */
+const timelineOf = (stream: string, { recording, inits, segments }: RecordingOfDay): Timeline => {
   const base = baseOf(stream, recording.record_dir);
-  return recordingPeriods({
+  let longestMs = 0;
+  const told = function* () {
+    for (const segment of segments) {
+      longestMs = Math.max(longestMs, segment.duration_ms);
+      yield segmentOf(segment);
+    }
+  };
+  const periods = recordingPeriods({
     id: recording.recording_id,
-    offsetMs,
+    offsetMs: 0,
     inits: inits.map((init) => initOf(base, init)),
-    segments: segments.map(segmentOf),
+    segments: told(),
     media: { video: mediaOf(base, 'video'), audio: mediaOf(base, 'audio') },
   });
+  return { periods, longestMs };
 };
 
 /**
@@ -72,18 +83,20 @@ const periodsAt = (stream: string, offsetMs: number, { recording, inits, segment
  * It is a snapshot also of a recording that goes on.
  */
 export const encodeDayManifest = (stream: string, recordings: readonly RecordingOfDay[]): string => {
-  const periods: MpdPeriod[] = [];
+  const all: MpdPeriod[] = [];
+  let maxSegmentDurationMs = 0;
   for (const recording of recordings) {
-    const startMs = periodsAt(stream, 0, recording)[0]?.startMs ?? 0;
-    periods.push(...periodsAt(stream, endOfPeriods(periods) - startMs, recording));
+    const { periods, longestMs } = timelineOf(stream, recording);
+    const offsetMs = endOfPeriods(all) - (periods[0]?.startMs ?? 0);
+    for (const period of periods) all.push({ ...period, startMs: offsetMs + period.startMs });
+    maxSegmentDurationMs = Math.max(maxSegmentDurationMs, longestMs);
   }
-  const longest = recordings.flatMap(({ segments }) => segments).reduce((max, s) => Math.max(max, s.duration_ms), 0);
   return encodeMpd({
     type: 'static',
-    mediaPresentationDurationMs: endOfPeriods(periods),
-    maxSegmentDurationMs: longest,
+    mediaPresentationDurationMs: endOfPeriods(all),
+    maxSegmentDurationMs,
     minBufferTimeMs: 2_000,
-    periods,
+    periods: all,
   });
 };
 
@@ -95,7 +108,7 @@ export const dayManifest = async (
   ifNoneMatch: string | undefined,
 ): Promise<ObjectAnswer> => {
   const recordings = await catalog.recordingsOfDay(stream, year, month, day);
-  if (recordings.every(({ segments }) => segments.length === 0))
+  if (recordings.every(({ segments }) => segments.isEmpty))
     throw new WeirError('object_not_found', `the index has no recording of ${stream} on ${year}-${month}-${day}`);
   const bytes = Buffer.from(encodeDayManifest(stream, recordings));
   const etag = `"${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}"`;
