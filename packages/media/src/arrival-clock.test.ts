@@ -72,6 +72,13 @@ describe('a wall clock that is set', () => {
     expect(clock.wallMs(clock.nowMs())).toBe(startMs + 4000 + stepMs);
   });
 
+  test('in an absence is told by the RTP clock, though a report comes before its first packet', () => {
+    const resumed = [{ rtp: { ...video(1000 * 90), ssrc: null }, arrivalMs: startMs + 1000 }];
+    const { clock } = clockWithSteps(resumed, 5000);
+    clock.packet(startMs + 3400 - hour, null);
+    expect(clock.packet(startMs + 3500 - hour, video(3500 * 90))).toBe(startMs + 3500);
+  });
+
   test('is not believed of a sender report alone', () => {
     const { clock, steps } = clockWithSteps();
     live(clock, 0);

@@ -82,7 +82,8 @@ export const arrivalClock = (
   /** The steady time of a packet that seems to come at `seemsMs`. */
   const steadyOf = (seemsMs: number, rtp: RtpMoment | null): number => {
     const meant = rtp === null ? null : byRtp(rtp);
-    if (newest === null) return firstSteadyOf(seemsMs, meant);
+    // A report alone decides nothing: the packet behind it has an RTP clock that may.
+    if (newest === null) return rtp === null ? seemsMs : firstSteadyOf(seemsMs, meant);
     const latest = Math.max(now, newest);
     if (seemsMs < newest - stepMs) return meant !== null && meant < latest + stepMs ? Math.max(meant, newest) : latest;
     if (seemsMs <= latest + stepMs) return seemsMs;
