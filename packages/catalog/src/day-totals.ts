@@ -166,7 +166,9 @@ export const writeDays = async (
   }
   for (const recordingId of moved) {
     const days = await tx.select().from(t.days).where(eq(t.days.recording_id, recordingId));
-    for (const day of days) touch(day.stream, boundsOfDay(day).fromMs);
+    const stream = sessions.get(recordingId)?.stream;
+    if (stream !== undefined) await tx.update(t.days).set({ stream }).where(eq(t.days.recording_id, recordingId));
+    for (const day of days) for (const name of [day.stream, stream ?? day.stream]) touch(name, boundsOfDay(day).fromMs);
   }
   // In one order everywhere, so that two transactions never wait for each other's rows.
   for (const key of [...touched.keys()].sort()) {

@@ -1,7 +1,8 @@
 /**
  * The index built anew from what a bucket says, one recording and one transaction at a time, while indexers and
- * gateways go on. What is written is what a commit of the same rows would write. In the end every spool sends all its
- * rows again: those that are newer, by their stamps, win over those from the bucket.
+ * gateways go on. What is written is what a commit of the same rows would write. Whatever is taken out, its spool's
+ * cursor goes to 0 with it, and in the end that of every spool: all rows are sent again, and those that are newer, by
+ * their stamps, win over those from the bucket. So a rebuild may be stopped at any instant.
  */
 import type { LedgerRow } from '@weir/contracts';
 import { and, asc, eq, gt, ne } from 'drizzle-orm';
@@ -22,9 +23,14 @@ const CHUNK = 500;
 
 type TouchedDay = { stream: string; fromMs: number };
 
-/** Removes a recording's rows from every table; answers the days it had, whose own rows are not brought up to date yet. */
+/** Removes a recording's rows from every table, and has its spool send all again; answers the days it had, whose own rows are not brought up to date yet. */
 const removeRows = async ({ database }: CommitDeps, tx: Queries, recordingId: string): Promise<TouchedDay[]> => {
   const t = database.tables;
+  const whose = await tx
+    .select({ spool: t.sessions.spool_id })
+    .from(t.sessions)
+    .where(eq(t.sessions.recording_id, recordingId));
+  for (const { spool } of whose) await tx.update(t.spools).set({ cursor: 0 }).where(eq(t.spools.spool_id, spool));
   const days = await tx.select().from(t.days).where(eq(t.days.recording_id, recordingId));
   for (const table of [t.days, t.hours, t.pendingSlots, t.gaps, t.segments, t.inits, t.sessions])
     await tx.delete(table).where(eq(table.recording_id, recordingId));
@@ -78,10 +84,6 @@ export const forgetRecording =
   (deps: CommitDeps) =>
   (recordingId: string): Promise<void> =>
     deps.database.write(async (tx) => {
-      const { sessions: s, spools } = deps.database.tables;
-      const [session] = await tx.select().from(s).where(eq(s.recording_id, recordingId));
-      if (session === undefined) return;
-      await tx.update(spools).set({ cursor: 0 }).where(eq(spools.spool_id, session.spool_id));
       await refreshDays(deps, tx, await removeRows(deps, tx, recordingId));
     });
 

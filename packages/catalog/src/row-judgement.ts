@@ -16,7 +16,7 @@ export type Verdict = {
   sessions: Map<string, Session>;
   /** Recordings whose awaited segments count from now on. */
   arrived: Set<string>;
-  /** Recordings whose directory is another than before. */
+  /** Recordings whose directory is another than before, or whose stream was guessed wrong. */
   moved: Set<string>;
   /** Recordings whose own row was refused while rows of theirs were awaiting it. */
   lost: Map<string, string>;
@@ -47,6 +47,9 @@ const emptySession = (recordingId: string, spool: string): Session => ({
 
 type KnownSession = Session & { status: 'recording' | 'ended' };
 
+/** A recording that a rebuild found by its media alone: its stream is a guess, until its spool tells. */
+const isGuessed = (session: Session): boolean => session.stamp === 0;
+
 const isKnown = (session: Session | undefined): session is KnownSession =>
   session !== undefined && (session.status === 'recording' || session.status === 'ended');
 
@@ -75,7 +78,8 @@ const recordingFault = (known: KnownRows, row: RecordingRow, sender: Sender): st
   const before = known.sessions.get(row.recording_id);
   if (before !== undefined && before.spool_id !== sender.spool) return 'the recording belongs to another spool';
   if (!matchesPattern(sender.streamPatterns, row.stream)) return `stream ${row.stream} is not one of the node's`;
-  if (isKnown(before) && before.stream !== row.stream) return `the recording is one of stream ${before.stream}`;
+  if (isKnown(before) && before.stream !== row.stream && !isGuessed(before))
+    return `the recording is one of stream ${before.stream}`;
   const fault = pathFault(row.record_dir);
   if (fault !== null) return `record_dir ${fault}`;
   return dirFault(known, row.record_dir, row.recording_id);
@@ -109,7 +113,8 @@ const judgeRecording = (verdict: Verdict, known: KnownRows, row: RecordingRow, s
   verdict.taken.push(row);
   verdict.sessions.set(row.recording_id, withRecording(before ?? emptySession(row.recording_id, sender.spool), row));
   if (before !== undefined && !isKnown(before)) verdict.arrived.add(row.recording_id);
-  if (isKnown(before) && before.record_dir !== row.record_dir) verdict.moved.add(row.recording_id);
+  const isMoved = isKnown(before) && (before.record_dir !== row.record_dir || before.stream !== row.stream);
+  if (isMoved) verdict.moved.add(row.recording_id);
 };
 
 const judgePart = (verdict: Verdict, known: KnownRows, row: LedgerRow, sender: Sender): void => {

@@ -3,6 +3,9 @@ import { type Catalog, openCatalog } from '@weir/catalog';
 import type { WeirConfig } from '@weir/contracts';
 import { type Scope, silentLog } from '@weir/runtime';
 
+/** The most of a `record.json` that is read: a recording of years. */
+export const MAX_DOCUMENT_BYTES = 268_435_456;
+
 /** Index and bucket of the configuration, both asked whether they are there; closed with the scope. */
 export const openIndexAndBucket = async (
   config: WeirConfig,

@@ -42,6 +42,9 @@ const fileFacts = (content: Buffer) => ({
 
 type Init = { row: InitRow; spoolId: string };
 
+/** Whose a directory is. */
+export type DirectoryOwner = { spoolId: string; recordingId: string };
+
 const initOf = (content: Buffer, track: TrackKind, period: number): Init | null => {
   const found = decodeInitSegment(content);
   if (found?.identity == null || found.track !== track) return null;
@@ -94,19 +97,37 @@ const segmentOf = (files: readonly File[], inits: readonly InitRow[]): SegmentRo
   };
 };
 
-const gapsOf = (recordingId: string, noted: readonly ChainGap[]): GapRow[] =>
-  noted.flatMap(({ cause, fromMs, toMs }) => {
+/** Gaps that segments tell, as rows. A recording has one at a time: two that began in one millisecond begin behind each other, as in a ledger. */
+export const gapRows = (recordingId: string, noted: readonly ChainGap[]): GapRow[] => {
+  const taken = new Set<number>();
+  return noted.flatMap(({ cause, fromMs, toMs }) => {
     const known = gapCause.safeParse(cause);
     if (!known.success) return [];
-    const times = { from_ms: Math.round(fromMs), to_ms: Math.round(toMs), noted_ms: Math.round(toMs) };
+    let from_ms = Math.round(fromMs);
+    while (taken.has(from_ms)) from_ms += 1;
+    taken.add(from_ms);
+    const to_ms = Math.max(from_ms, Math.round(toMs));
     const what = { cause: known.data, segment: null, withdrawn: false, stamp: 0 };
-    return [{ kind: 'gap', recording_id: recordingId, ...times, ...what } as const];
+    return [{ kind: 'gap', recording_id: recordingId, from_ms, to_ms, noted_ms: to_ms, ...what } as const];
   });
+};
 
 type Named<K> = BucketDirectory['objects'][number] & { name: { kind: K } };
 
 const named = <K extends 'init' | 'segment'>({ objects }: BucketDirectory, kind: K) =>
   objects.filter((object): object is Named<K> & BucketDirectory['objects'][number] => object.name.kind === kind);
+
+/** Whose a directory is by its first init file that says so; null when none does. */
+export const directoryOwner = async (
+  bucket: Pick<Bucket, 'get'>,
+  directory: BucketDirectory,
+): Promise<DirectoryOwner | null> => {
+  for (const { key, name, bytes } of named(directory, 'init')) {
+    const init = name.kind === 'init' ? initOf(await readWhole(bucket, key, bytes), name.track, name.period) : null;
+    if (init !== null) return { spoolId: init.spoolId, recordingId: init.row.recording_id };
+  }
+  return null;
+};
 
 /** Reads a directory's init files and segments whole, one at a time; null when no init file says whose it is. */
 export const directoryMedia = async (
@@ -151,7 +172,7 @@ export const directoryMedia = async (
     recordingId,
     inits: rows.filter(({ recording_id }) => recording_id === recordingId),
     segments,
-    gaps: gapsOf(recordingId, gaps),
+    gaps: gapRows(recordingId, gaps),
     strange,
   };
 };

@@ -10,13 +10,12 @@ import {
   type RowsDocument,
   recordIdOf,
 } from '@weir/contracts';
+import { MAX_DOCUMENT_BYTES } from '../index-and-bucket.ts';
 import type { BucketDirectory } from './bucket-directories.ts';
-import { type DirectoryMedia, directoryMedia } from './directory-media.ts';
+import { type DirectoryMedia, directoryMedia, directoryOwner } from './directory-media.ts';
 
 /** What a directory gave: a recording to restore, or why it gives none; `strange` names objects that were passed over. */
 export type DirectoryRows = { restored: RestoredRecording | null; from: 'record.json' | 'media'; strange: string[] };
-
-const MAX_DOCUMENT_BYTES = 268_435_456;
 
 const readDocument = async (
   bucket: Pick<Bucket, 'get'>,
@@ -61,13 +60,29 @@ const guessedRecording = (recordDir: string, { recordingId, segments }: Director
 const gapsOf = (document: RecordDocument, recording_id: string): LedgerRow[] =>
   document.gaps.map((gap) => ({ kind: 'gap', recording_id, stamp: 0, withdrawn: false, ...gap }));
 
-/** Reads a directory: `record.json` where it tells every row, else the media themselves. */
+/** Why a document is not the directory's own: sites write it, and what it says takes the place of rows of the index. */
+const foreignFault = async (
+  bucket: Pick<Bucket, 'get'>,
+  directory: BucketDirectory,
+  { spool_id, recording }: RecordDocument,
+): Promise<string | null> => {
+  const owner = await directoryOwner(bucket, directory);
+  if (owner === null) return 'no init file says whose it is';
+  const { spoolId, recordingId } = owner;
+  if (spoolId === spool_id && recordingId === recording.recording_id) return null;
+  return `it says recording ${recording.recording_id} of spool ${spool_id}, the media ${recordingId} of ${spoolId}`;
+};
+
+/** Reads a directory: `record.json` where it tells every row and is its own, else the media themselves. */
 export const directoryRows = async (
   bucket: Pick<Bucket, 'get'>,
   directory: BucketDirectory,
 ): Promise<DirectoryRows> => {
   const { recordDir } = directory;
-  const document = await readDocument(bucket, directory);
+  const found = await readDocument(bucket, directory);
+  const fault = found === null ? null : await foreignFault(bucket, directory, found);
+  const document = fault === null ? found : null;
+  const foreign = fault === null ? [] : [`${recordDir}/record.json: ${fault}`];
   if (document?.weir_record === 2) {
     const { recording, spool_id: spool } = document;
     const { node_alias: node, recording_id: recordingId } = recording;
@@ -85,5 +100,6 @@ export const directoryRows = async (
     document === null ? guessedRecording(recordDir, media) : { kind: 'recording', stamp: 0, ...document.recording };
   const noted = document === null ? gaps : gapsOf(document, recordingId);
   const rows = [own, ...inits, ...segments, ...noted];
-  return { restored: { spool, node: own.node_alias, recordDir, recordingId, rows }, from: 'media', strange };
+  const restored = { spool, node: own.node_alias, recordDir, recordingId, rows };
+  return { restored, from: 'media', strange: [...foreign, ...strange] };
 };

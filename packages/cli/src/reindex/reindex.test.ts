@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openBucket } from '@weir/bucket';
+import { BucketError, openBucket } from '@weir/bucket';
 import { type Catalog, openCatalog } from '@weir/catalog';
 import { decodeRecordDocument, encodeRecordDocument, type RecordDocument } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
@@ -11,6 +11,7 @@ import type { Ledger } from '@weir/spool';
 import { type Postgres, startPostgres, temporaryDirectory } from '@weir/testkit';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openStoredRecordings, type StoredRecordings } from '../stored-recordings.fixture.ts';
+import { gapRows } from './directory-media.ts';
 import { rebuildIndex } from './reindex.ts';
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -160,6 +161,51 @@ describe.each(['sqlite', 'postgresql'] as const)('an index on %s', (dialect) => 
     await catalog.commitRows({ spool: before.ledger.spoolId, after: 0, rows: before.rows }, everything);
     expect(await rowsOf(catalog, ...RUNNING)).toEqual(await rowsOf(before.catalog, ...RUNNING));
   });
+
+  test('takes the stream of a recording under base_dir for its first component, until its spool tells it', async () => {
+    const before = await stored();
+    mkdirSync(join(before.bucket, 'shows'));
+    renameSync(join(before.bucket, 'cam-2/1762842207'), join(before.bucket, 'shows/1762842207'));
+    const rows = before.rows.map((row) =>
+      row.kind === 'recording' && row.stream === 'cam-2' ? { ...row, record_dir: 'shows/1762842207' } : row,
+    );
+    const catalog = await openIndex(await newUrl[dialect]());
+    expect(await rebuild(catalog, before.bucket)).toMatchObject({ recordings: 2, problems: 0 });
+    expect((await rowsOf(catalog, 'shows', RUNNING[1]))?.stream.length).toBe(1);
+    const page = { spool: before.ledger.spoolId, after: 0, rows };
+    const everything = { node: 'site-1', streamPatterns: ['*'] };
+    expect((await catalog.commitRows(page, everything)).refused).toEqual([]);
+    const untouched = await openIndex(await newUrl[dialect]());
+    await untouched.commitRows(page, everything);
+    expect(await rowsOf(catalog, ...RUNNING)).toEqual(await rowsOf(untouched, ...RUNNING));
+    expect([await catalog.playbackOfStream('shows'), await catalog.playbackDays({ stream: 'shows' })]).toEqual([
+      [],
+      [],
+    ]);
+  });
+
+  test('that is stopped midway gets what it lacks from its spools', async () => {
+    const { catalog, bucket: root, ledger, rows } = await stored();
+    const bucket = await openBucket({ type: 'fs', root }, { now: Date.now, random: Math.random });
+    onTestFinished(() => bucket[Symbol.asyncDispose]());
+    const broken = {
+      get: bucket.get,
+      list: async function* (prefix: string) {
+        for await (const object of bucket.list(prefix)) {
+          if (object.key === 'cam-2/1762842207/v_seg_0002.m4s')
+            throw new BucketError('network', 'the connection was reset');
+          yield object;
+        }
+      },
+    };
+    const before = [await rowsOf(catalog, ...ENDED), await rowsOf(catalog, ...RUNNING)];
+    rmSync(join(root, 'cam-1/1762842203/record.json'));
+    const stopped = rebuildIndex({ catalog, bucket: broken, mayEmpty: false, say: () => undefined });
+    await expect(stopped).rejects.toMatchObject({ code: 'storage_unavailable', message: /run weir reindex again/ });
+    expect(await catalog.cursorOf(ledger.spoolId)).toBe(0);
+    await catalog.commitRows({ spool: ledger.spoolId, after: 0, rows }, { node: 'site-1', streamPatterns: ['*'] });
+    expect([await rowsOf(catalog, ...ENDED), await rowsOf(catalog, ...RUNNING)]).toEqual(before);
+  });
 });
 
 test('a record.json of before gives names, times and gaps; the rest is read from the media', async () => {
@@ -204,6 +250,37 @@ test('a record.json of before gives names, times and gaps; the rest is read from
     };
   };
   expect(await facts(catalog)).toEqual(await facts(stored.catalog));
+});
+
+test('a directory that lies within another takes nothing from it', async () => {
+  await using stored = await openStoredRecordings(refuseThird);
+  renameSync(join(stored.bucket, 'cam-2/1762842207'), join(stored.bucket, 'cam-1/1762842203/nested'));
+  const catalog = await openIndex(await newUrl.sqlite());
+  expect(await rebuild(catalog, stored.bucket)).toMatchObject({ recordings: 2, problems: 0, said: [] });
+  expect((await rowsOf(catalog, ...ENDED))?.segments).toEqual((await rowsOf(stored.catalog, ...ENDED))?.segments);
+});
+
+test("a record.json that speaks for another's recording is named and passed over", async () => {
+  await using stored = await openStoredRecordings(refuseThird);
+  const text = readFileSync(join(stored.bucket, 'cam-1/1762842203/record.json'), 'utf8');
+  const document = decodeRecordDocument(text);
+  if (document?.weir_record !== 2) throw new Error('no record.json of today');
+  const recording = { ...document.recording, record_dir: 'cam-2/1762842207' };
+  writeFileSync(join(stored.bucket, 'cam-2/1762842207/record.json'), encodeRecordDocument({ ...document, recording }));
+  const catalog = await openIndex(await newUrl.sqlite());
+  const { said, ...result } = await rebuild(catalog, stored.bucket);
+  expect(result).toMatchObject({ recordings: 2, fromMedia: 1, problems: 1 });
+  expect(said).toEqual([expect.stringMatching(/^passed over: cam-2\/1762842207\/record.json: it says recording /)]);
+  expect(await rowsOf(catalog, ...ENDED)).toEqual(await rowsOf(stored.catalog, ...ENDED));
+});
+
+test('two gaps that began in one millisecond are both kept', () => {
+  const gap = { cause: 'packet_loss', fromMs: 1000.2, toMs: 1500 };
+  const rows = gapRows('r-1', [gap, { ...gap, toMs: 1000.4 }, { ...gap, cause: 'of a later version' }]);
+  expect(rows.map(({ from_ms, to_ms }) => [from_ms, to_ms])).toEqual([
+    [1000, 1500],
+    [1001, 1001],
+  ]);
 });
 
 test('weir reindex says what it did, what it passed over, and refuses an empty bucket', async () => {

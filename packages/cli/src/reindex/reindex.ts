@@ -1,5 +1,5 @@
 /** `weir reindex`: the index from the bucket alone. It may be repeated, and stopped at any instant. */
-import type { Bucket } from '@weir/bucket';
+import { type Bucket, BucketError } from '@weir/bucket';
 import type { Catalog } from '@weir/catalog';
 import { oneLine, openScope, readCommandLine, readWeirConfig, WeirError } from '@weir/runtime';
 import { openIndexAndBucket } from '../index-and-bucket.ts';
@@ -62,6 +62,16 @@ const restore = async (
   return recordingId;
 };
 
+const listed = async function* (bucket: Pick<Bucket, 'list'>): AsyncGenerator<BucketDirectory> {
+  try {
+    yield* bucketDirectories(bucket);
+  } catch (error) {
+    if (!(error instanceof BucketError)) throw error;
+    const message = `the bucket broke off its list: ${oneLine(error)}; what was rebuilt stands: run weir reindex again`;
+    throw new WeirError('storage_unavailable', message, { cause: error });
+  }
+};
+
 /** Rebuilds the index of the bucket; throws when the bucket has nothing though the index has, unless that is wanted. */
 export const rebuildIndex = async (deps: ReindexDeps): Promise<ReindexResult> => {
   const { catalog, bucket, say } = deps;
@@ -69,7 +79,7 @@ export const rebuildIndex = async (deps: ReindexDeps): Promise<ReindexResult> =>
   const result: ReindexResult = { recordings: 0, fromMedia: 0, forgotten: 0, spools: 0, problems: 0 };
   const seen = new Set<string>();
   const unread = new Set<string>();
-  for await (const directory of bucketDirectories(bucket)) {
+  for await (const directory of listed(bucket)) {
     try {
       const id = await restore(deps, directory, seen, result);
       if (id === null) unread.add(directory.recordDir);

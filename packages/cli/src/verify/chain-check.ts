@@ -6,6 +6,7 @@ import { type Bucket, digestObject, type ObjectDigest } from '@weir/bucket';
 import type { Catalog, IndexedRecording } from '@weir/catalog';
 import { decodeRecordDocument, encodeKey, type ObjectName, type SegmentTrack, type TrackKind } from '@weir/contracts';
 import { decodeChainBox } from '@weir/media';
+import { MAX_DOCUMENT_BYTES } from '../index-and-bucket.ts';
 
 /** Where bucket and index part: the object, what was expected of it, what it is, and what can be done. */
 export type Difference = { key: string; expected: string; got: string; advice: string };
@@ -28,7 +29,6 @@ type SegmentFile = Expected & { track: TrackKind; number: number; previous: Link
 // Files read at the same time; each keeps no more of itself in memory than its first box may have.
 const PLACES = 4;
 const HEAD_BYTES = 1_048_576;
-const MAX_DOCUMENT_BYTES = 67_108_864;
 const PAGE = 1_000;
 
 const again =
