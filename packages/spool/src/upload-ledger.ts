@@ -30,6 +30,8 @@ export type UploadLedger = UploadWork & {
    * that runs for longer than any is taken for was left by a clock that has been set back, and counts for nothing.
    */
   lease(item: LeaseItem, holder: string, untilMs: number): boolean;
+  /** Runs several steps in one durable transaction; an error of one rolls all of them back. */
+  inOne<T>(steps: () => T): T;
   /** Renews every lease that the holder still has. */
   renewAll(holder: string, untilMs: number): void;
   release(item: LeaseItem, holder: string): void;
@@ -106,6 +108,8 @@ const remoteWriter = (
       missing: statement('segments', missingSet, segmentWhere, `remote <> 'none'`),
     },
   };
+  // Nobody has anything to do with what is stored: its lease goes in the same commit.
+  const unlease = db.prepare('delete from leases where item = ?');
   const isReady = db.prepare(`select 1 from segments s where ${segmentWhere} and ${initsStored}`);
   const keepGap = segmentGapKeeper(ledger);
   const touch = db.prepare('update recordings set stamp = ? where recording_id = ?');
@@ -115,12 +119,16 @@ const remoteWriter = (
       : { id: item.recordingId, number: item.number };
   return {
     markInitStored: ({ recordingId: id, track, period }) =>
-      transaction(() => void on.init.stored.run({ id, track, period, stamp: nextStamp() })),
+      transaction(() => {
+        on.init.stored.run({ id, track, period, stamp: nextStamp() });
+        unlease.run(itemKey({ kind: 'init', recordingId: id, track, period }));
+      }),
     markSegmentStored: (id, number) =>
       transaction(() => {
         if (isReady.get({ id, number }) === undefined) return false;
         on.segment.stored.run({ id, number, stamp: nextStamp() });
         keepGap(id, number, 'evicted');
+        unlease.run(itemKey({ kind: 'segment', recordingId: id, number }));
         return true;
       }),
     markRefused: (item, reason) =>
@@ -165,6 +173,7 @@ export const uploadLedger = (ledger: LedgerDatabase, rows: LedgerRows, root: str
     ...uploadWork(ledger, rows, root),
     backlog: () => ({ ...waiting.get() }) as { segments: number; bytes: number },
     oldestWaitingMs: () => (oldest.get() as { start_ms: number } | undefined)?.start_ms ?? null,
+    inOne: ledger.transaction,
     ...leaseKeeper(ledger),
     ...remoteWriter(ledger),
     moveRecordDir: recordMover(ledger, rows),

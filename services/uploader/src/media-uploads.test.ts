@@ -7,6 +7,7 @@ import { silentLog } from '@weir/runtime';
 import { type Ledger, openLedger } from '@weir/spool';
 import { expect, test } from 'vitest';
 import { openCircuit } from './circuit.ts';
+import { ledgerBatch } from './ledger-batch.ts';
 import { mediaUploads } from './media-uploads.ts';
 import type { SendObject } from './object-sender.ts';
 import { putLane } from './put-lane.ts';
@@ -56,9 +57,12 @@ const uploadsOf = (ledger: Ledger, places: number, answer: (key: string) => Prom
     now: Date.now,
   };
   const lane = putLane(places, { ...shared, ...told, signal: new AbortController().signal });
-  const look = mediaUploads({ ledger, lane, send, log, monotonicMs: chance.monotonicMs }, () => {
-    again.count += 1;
-  });
+  const look = mediaUploads(
+    { ledger, batch: ledgerBatch(ledger), lane, send, log, monotonicMs: chance.monotonicMs },
+    () => {
+      again.count += 1;
+    },
+  );
   const turn = async () => {
     look();
     await lane.idle();

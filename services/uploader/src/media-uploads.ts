@@ -15,8 +15,9 @@ import type {
   WaitingInit,
   WaitingSegment,
 } from '@weir/spool';
+import type { LedgerBatch } from './ledger-batch.ts';
 import { liveSegments } from './live-segments.ts';
-import { fileDamage } from './local-file.ts';
+import { checkedFile } from './local-file.ts';
 import type { SendObject } from './object-sender.ts';
 import type { PutLane, PutTask, TaskOutcome } from './put-lane.ts';
 import { waitingSweep } from './waiting-sweep.ts';
@@ -24,6 +25,7 @@ import { waitingSweep } from './waiting-sweep.ts';
 /** What the uploads need. */
 export type MediaUploadDeps = {
   ledger: Ledger;
+  batch: LedgerBatch;
   lane: PutLane;
   send: SendObject;
   log: Log;
@@ -66,12 +68,12 @@ const putFiles = async (
   signal: AbortSignal,
 ): Promise<TaskOutcome> => {
   for (const file of filesOf(item)) {
-    const damage = await fileDamage(file);
-    if (damage !== null) return { kind: 'damaged', reason: damage };
-    const { key, path, bytes, sha256, track } = file;
+    const checked = await checkedFile(file);
+    if ('damage' in checked) return { kind: 'damaged', reason: checked.damage };
+    const { key, bytes, sha256, track } = file;
     const type = mediaType({ kind: 'init', track, period: 1 });
     const meta = { bytes, sha256, type, createOnly: true };
-    const result = await send({ key, source: { path }, meta, spool: ledger.spoolId }, signal);
+    const result = await send({ key, source: checked.source, meta, spool: ledger.spoolId }, signal);
     if (result === 'exists-different') return { kind: 'occupied', reason: `the bucket has another object at ${key}` };
   }
   return { kind: 'done' };
@@ -94,7 +96,7 @@ const taskOf = (deps: MediaUploadDeps, item: UploadItem, uselessFor: string | nu
     run: async (signal) => {
       const outcome: TaskOutcome =
         uselessFor === null ? await putFiles(deps, item, signal) : { kind: 'useless', reason: uselessFor };
-      if (outcome.kind === 'done') markStored(deps, item);
+      if (outcome.kind === 'done') await deps.batch(() => markStored(deps, item));
       return outcome;
     },
     refused: (reason) => deps.ledger.markRefused(item, reason),
@@ -168,8 +170,11 @@ export const mediaUploads = (deps: MediaUploadDeps, again: () => void) => {
   };
   return (): void => {
     if (lane.free() <= 0) return;
-    begin();
-    while (lane.free() > 0 && startNext());
+    // All leases of a look are one commit.
+    deps.ledger.inOne(() => {
+      begin();
+      while (lane.free() > 0 && startNext());
+    });
     if (lane.free() > 0 && isCutShort()) again();
   };
 };

@@ -2,6 +2,7 @@ import type { Bus, Clock, Log } from '@weir/runtime';
 import type { Ledger } from '@weir/spool';
 import { type Circuit, openCircuit } from './circuit.ts';
 import { documentUploads } from './document-uploads.ts';
+import { ledgerBatch } from './ledger-batch.ts';
 import { mediaUploads } from './media-uploads.ts';
 import { objectSender } from './object-sender.ts';
 import { openPulse } from './pulse.ts';
@@ -71,7 +72,10 @@ const openPuts = (deps: SpoolWorkDeps, retries: RetryTable, circuit: Circuit, fr
   // Documents have places of their own: a backlog of segments must not keep the newest from being seen.
   const lanes = [putLane(places, shared), putLane(places, shared)] as const;
   const { monotonicMs } = deps;
-  const lookForMedia = mediaUploads({ ledger, lane: lanes[0], send, log, monotonicMs }, freed);
+  const lookForMedia = mediaUploads(
+    { ledger, batch: ledgerBatch(ledger), lane: lanes[0], send, log, monotonicMs },
+    freed,
+  );
   const lookForDocuments = documentUploads({ ledger, lane: lanes[1], send, monotonicMs });
   return {
     look: () => {
