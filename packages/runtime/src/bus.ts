@@ -3,6 +3,7 @@
  * bounded queue (the oldest go first when it is full), those of QoS 0 are lost, and each loss is counted.
  * After each connect all subscriptions are made again before `onConnect` is told.
  */
+import { Socket } from 'node:net';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { type BusCounters, outgoingQueue } from './bus-queue.ts';
 import { type MessageHandler, openSubscriptions } from './bus-subscriptions.ts';
@@ -213,6 +214,8 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
     client.options.reconnectPeriod = Math.max(50, delays.next());
   });
   client.on('connect', async () => {
+    // What is small and answered by something small would wait for the other side's delayed acknowledgement, 40 ms.
+    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
     counters.connects += 1;
     delays.reset();
     client.options.reconnectPeriod = Math.max(50, delays.next());
