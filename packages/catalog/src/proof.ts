@@ -1,6 +1,6 @@
 /** What the index says of a recording's files, so that they can be held against the bucket. */
 import type { TrackKind } from '@weir/contracts';
-import { and, asc, desc, eq, gt, inArray, lte, or, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { readLostGaps } from './lost-spools.ts';
 import { type IndexedGap, type IndexedInit, type IndexedRecording, type IndexedSegment, isShown } from './playback.ts';
@@ -8,7 +8,7 @@ import { type IndexedGap, type IndexedInit, type IndexedRecording, type IndexedS
 /** Number and hash of the last file of a track before a segment. */
 export type TrackHead = { track: TrackKind; number: number; sha256: string };
 
-/** A run of a recording's segments in order of their numbers, with each track's last file before them. */
+/** A run of a recording's segments in order of their numbers, with the last file before them of each track that they have. */
 export type ChainPage = { heads: TrackHead[]; segments: IndexedSegment[]; next: number | null };
 
 /** The recordings of a stream by `record`, or the one with that recording_id; more than one where a base_dir was asked for. */
@@ -46,30 +46,33 @@ export const recordingsAfter =
     return found.filter(isShown);
   };
 
-const headOf = async (
+/** Segments before a page that are looked at for a track before it is sought further back. */
+const near = 32;
+
+/** The last file of each of these tracks up to number `after`. */
+const headsOf = async (
   database: Database,
   recordingId: string,
   after: number,
-  track: TrackKind,
+  tracks: readonly TrackKind[],
 ): Promise<TrackHead[]> => {
   const { segments: t } = database.tables;
-  const [row] = await database.read((queries) =>
-    queries
-      .select()
-      .from(t)
-      // The text of the column has each track's name in quotes, in both dialects, and nothing else that looks like it.
-      .where(
-        and(
-          eq(t.recording_id, recordingId),
-          lte(t.number, after),
-          sql`cast(${t.tracks} as text) like ${`%"${track}"%`}`,
-        ),
-      )
-      .orderBy(desc(t.number))
-      .limit(1),
-  );
-  const file = row?.tracks.find((each) => each.track === track);
-  return row === undefined || file === undefined ? [] : [{ track, number: row.number, sha256: file.sha256 }];
+  const before = and(eq(t.recording_id, recordingId), lte(t.number, after));
+  const last = async (limit: number, where: SQL | undefined) =>
+    database.read((queries) => queries.select().from(t).where(where).orderBy(desc(t.number)).limit(limit));
+  // By number alone, down the key: with a condition on the tracks PostgreSQL reads and sorts all that come before.
+  const lately = tracks.length === 0 ? [] : await last(near, before);
+  const heads: TrackHead[] = [];
+  for (const track of tracks) {
+    const has = (row: IndexedSegment) => row.tracks.some((each) => each.track === track);
+    let found = lately.find(has);
+    // The text of the column has each track's name in quotes, in both dialects, and nothing else that looks like it.
+    if (found === undefined && lately.length === near)
+      [found] = await last(1, and(before, sql`cast(${t.tracks} as text) like ${`%"${track}"%`}`));
+    const file = found?.tracks.find((each) => each.track === track);
+    if (found !== undefined && file !== undefined) heads.push({ track, number: found.number, sha256: file.sha256 });
+  }
+  return heads;
 };
 
 /** The segments behind number `after`, at most `limit`, whatever became of their files. */
@@ -86,13 +89,11 @@ export const chainOf =
         .limit(limit + 1),
     );
     const segments = found.slice(0, limit);
-    const heads =
-      after === 0
-        ? []
-        : [
-            ...(await headOf(database, recordingId, after, 'video')),
-            ...(await headOf(database, recordingId, after, 'audio')),
-          ];
+    // Of the tracks alone that go on here: another, such as the sound of a recording without, would be sought to its start.
+    const goOn = (['video', 'audio'] as const).filter((kind) =>
+      segments.some(({ tracks }) => tracks.some(({ track }) => track === kind)),
+    );
+    const heads = after === 0 ? [] : await headsOf(database, recordingId, after, goOn);
     return { heads, segments, next: found.length > limit ? (segments.at(-1)?.number ?? null) : null };
   };
 

@@ -7,12 +7,13 @@ import { sql } from 'drizzle-orm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { openCatalog } from './catalog.ts';
-import type { Database } from './database.ts';
+import type { Database, Queries } from './database.ts';
 import { decodeDatabaseUrl } from './database-url.ts';
 import { readPackedHours } from './hour-reading.ts';
 import { decodePackedHour } from './packed-hour.ts';
 import { slotMs } from './pending-slots.ts';
 import { openPostgres } from './postgresql.ts';
+import { chainOf } from './proof.ts';
 import { openSqlite } from './sqlite.ts';
 import { timelineOf } from './timeline.ts';
 import { packedColumns, packedOf } from './timeline-hours.ts';
@@ -342,6 +343,27 @@ describe.each(['sqlite', 'postgresql'] as const)('the timeline on %s', (dialect)
   });
 });
 
+/** How many rows of `segments` PostgreSQL has read in a transaction. */
+const segmentsRead = async (tx: Queries): Promise<number> => {
+  const [visited] = (await tx.execute(
+    sql`select seq_tup_read + idx_tup_fetch as rows from pg_stat_xact_user_tables where relname = 'segments'`,
+  )) as unknown as [{ rows: string }];
+  return Number(visited.rows);
+};
+
+test('a page of a proof reads its own segments and a few before it, however many those are', async () => {
+  const { commit, database } = await open('postgresql');
+  await commit(recording(), ...minutes(0, 2000));
+  await database.read((queries) => queries.execute(sql`vacuum analyze`));
+  const { heads, rows } = await database.write(async (tx) => {
+    const read: Database['read'] = (work) => work(tx);
+    const chain = await chainOf({ ...database, read })(id, 1900, 10);
+    return { ...chain, rows: await segmentsRead(tx) };
+  });
+  expect(heads).toEqual([{ track: 'video', number: 1900, sha256 }]);
+  expect(rows).toBeLessThan(50);
+});
+
 test('what a place in the queue costs does not grow with the queue', async () => {
   const { commit, database } = await open('postgresql');
   await commit(recording());
@@ -351,10 +373,7 @@ test('what a place in the queue costs does not grow with the queue', async () =>
       const read: Database['read'] = (work) => work(tx);
       const range = { from: begin + minutesAt * minute, to: begin + (minutesAt + 1) * minute };
       const { spans } = await timelineOf({ database: { ...database, read }, now: () => begin })('cam-1', range);
-      const [visited] = (await tx.execute(
-        sql`select seq_tup_read + idx_tup_fetch as rows from pg_stat_xact_user_tables where relname = 'segments'`,
-      )) as unknown as [{ rows: string }];
-      return { position: spans[0]?.kind === 'pending' ? spans[0].position : null, rows: Number(visited.rows) };
+      return { position: spans[0]?.kind === 'pending' ? spans[0].position : null, rows: await segmentsRead(tx) };
     });
   // Statistics, so that nobody thinks the table is empty.
   const analyze = () => database.read((queries) => queries.execute(sql`vacuum analyze`));

@@ -89,6 +89,19 @@ test('pages continue the chain, over segments without a track too', async () => 
   ]);
 });
 
+test('the chain of a track goes on over a pause of any length', async () => {
+  const silent = (number: number) => number > 2 && number < 60;
+  const all = rows(id, 'cam-1/1762842203', 60).map((row) =>
+    row.kind === 'segment' && silent(row.number)
+      ? { ...row, tracks: row.tracks.filter(({ track }) => track === 'video') }
+      : row,
+  );
+  await using gateway = await open(all);
+  const page: ProofAnswer = (await gateway.read('cam-1/1762842203/proof?after=55')).json();
+  expect(filesOf(page, 'video')[0]?.previous).toEqual({ number: 55, sha256: hashOf('video 55') });
+  expect(filesOf(page, 'audio')[0]).toMatchObject({ number: 60, previous: { number: 2, sha256: hashOf('audio 2') } });
+});
+
 test('who may not watch the stream may not read its proof, and a wrong name is told', async () => {
   await using gateway = await open(rows());
   const status = async (path: string, headers?: object) => (await gateway.read(path, headers)).statusCode;
