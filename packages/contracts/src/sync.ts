@@ -24,8 +24,13 @@ export const sessionName = z.strictObject({
   record: z.union([z.string().regex(/^\d{1,15}$/), z.int().min(0)]),
 });
 
-/** Body of ack and delete. */
+/** Body of delete. */
 export const sessionNames = z.strictObject({ records: z.array(sessionName).max(1000) });
+
+/** Body of ack: `ts` is the one that was listed; without it the node says which it told this client last. */
+export const sessionAcks = z.strictObject({
+  records: z.array(sessionName.extend({ ts: stamp.optional() })).max(1000),
+});
 
 /**
  * A recording in the sync API. `start_ts`, `end_ts` and `ts`, the stamp of its last change, are in microseconds;
@@ -74,6 +79,7 @@ export const deleteAnswer = z.object({
 
 export type SessionsRequest = z.infer<typeof sessionsRequest>;
 export type SessionNames = z.infer<typeof sessionNames>;
+export type SessionAcks = z.infer<typeof sessionAcks>;
 export type SyncSessionInfo = z.infer<typeof syncSession>;
 export type SessionsPage = z.infer<typeof sessionsPage>;
 export type SessionsAnswer = z.infer<typeof sessionsAnswer>;

@@ -24,7 +24,7 @@ export type { ScrubItem, ScrubLedger, ScrubPosition } from './scrub-ledger.ts';
 export type { DeletionReason } from './segment-gap.ts';
 export { type Ledger, type LedgerReader, openLedger, openSpool, type Spool } from './spool.ts';
 export { isSpoolError, SpoolError, type SpoolErrorCode } from './spool-error.ts';
-export type { SessionFault, SessionName, SyncSession, SyncSessions } from './sync-sessions.ts';
+export type { KnownSession, SessionFault, SessionName, SyncSession, SyncSessions } from './sync-sessions.ts';
 export type { DocumentItem, LeaseItem, RemoteItem, UploadLedger } from './upload-ledger.ts';
 export type {
   SegmentTurn,

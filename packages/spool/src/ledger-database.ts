@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { LEDGER_INDEXES, LEDGER_SCHEMA, LEDGER_TRIGGERS, LEDGER_VERSION } from './ledger-schema.ts';
-import { SESSION_SCHEMA, SESSION_TRIGGERS, SIZE_SCHEMA } from './session-schema.ts';
+import { SESSION_INDEXES, SESSION_SCHEMA, SESSION_TRIGGERS, SIZE_SCHEMA } from './session-schema.ts';
 import { SpoolError } from './spool-error.ts';
 
 /** Time in wall milliseconds, new random ids, and how a directory's entries are made durable, as arguments. */
@@ -65,6 +65,7 @@ const migrate = (db: DatabaseSync, spoolId: () => string): void => {
     db.exec(LEDGER_INDEXES);
     const has = db.prepare('select 1 from sqlite_master where name = ?');
     if (has.get('sync_sessions') === undefined) db.exec(SESSION_SCHEMA);
+    db.exec(SESSION_INDEXES);
     if (has.get('spool_size') === undefined) db.exec(SIZE_SCHEMA);
     replaceTriggers(db, { ...LEDGER_TRIGGERS, ...SESSION_TRIGGERS });
     db.exec('commit');

@@ -16,8 +16,8 @@ export const SESSION_TRIGGERS: Readonly<Record<string, string>> = { sync_session
  */
 export const SESSION_SCHEMA = `
   -- A recording that has a segment, a gap or an end. changed is the stamp of its last change, so that no two share one.
-  -- listed, acked and deleted are the value of changed that a listing told, that was acknowledged, and that was deleted.
-  -- Kept by triggers; listed, acked and deleted by the recorder.
+  -- acked and deleted are the value of changed that was acknowledged, and that was deleted.
+  -- Kept by triggers; acked and deleted by the recorder.
   create table sync_sessions (
     recording_id text primary key references recordings (recording_id) on delete cascade,
     changed integer not null unique,
@@ -26,7 +26,6 @@ export const SESSION_SCHEMA = `
     last_number integer,
     media_ms integer not null default 0,
     bytes integer not null default 0,
-    listed integer not null default 0,
     acked integer not null default 0,
     deleted integer not null default 0
   ) strict, without rowid;
@@ -50,6 +49,15 @@ export const SESSION_SCHEMA = `
   create trigger sync_sessions_segment_tracks_insert after insert on segment_tracks
     begin update sync_sessions set bytes = bytes + new.bytes
       where recording_id = (select recording_id from segments where seq = new.segment); end;
+`;
+
+/** Indexes of the sessions and of what is asked for them, made in older ledgers likewise. */
+export const SESSION_INDEXES = `
+  -- What is listed, however many were deleted from the list.
+  create index if not exists sync_sessions_shown on sync_sessions (changed) where changed > deleted;
+  -- Of which recordings the index refused something, and the bucket.
+  create index if not exists segments_stored_stamp on segments (stored_stamp) where stored_stamp is not null;
+  create index if not exists segments_refused_of on segments (recording_id) where remote = 'refused' and local = 'present';
 `;
 
 /** How many bytes of segments lie on the disk, kept by triggers likewise. */

@@ -13,6 +13,9 @@ const index = ({ ledger }: TestSpool, id: string) => {
   ledger.tellCursor('index-1', ledger.lastStamp(), []);
 };
 
+/** Acknowledges everything as it is listed now. */
+const ackListed = ({ spool }: TestSpool) => spool.ackSessions(spool.listSessions(0, 1000, null).sessions);
+
 const nameOf = ({ ledger }: TestSpool, id: string) => {
   const { stream = '', record = 0 } = ledger.recording(id) ?? {};
   return { stream, record };
@@ -112,8 +115,9 @@ test('what is not in the index is refused by name, and stays listed', () => {
   t.spool.closeSegment(id, testSegment(1));
   const remove = () => t.spool.deleteSessions([name]);
   expect(remove()).toEqual({ deleted: 0, refused: [{ ...name, fault: 'not_acked' }] });
-  t.spool.listSessions(0, 10, null);
-  expect(t.spool.ackSessions([name, name, { stream: 'cam-1', record: 7 }])).toBe(1);
+  const [{ changed } = { changed: 0 }] = t.spool.listSessions(0, 10, null).sessions;
+  expect(t.spool.ackSessions([{ ...name, changed: changed + 1 }])).toBe(0);
+  expect(t.spool.ackSessions([name, name, { stream: 'cam-1', record: 7 }].map((one) => ({ ...one, changed })))).toBe(1);
   expect(remove()).toEqual({ deleted: 0, refused: [{ ...name, fault: 'not_indexed' }] });
   storeTestInits(t.ledger, id);
   t.ledger.markSegmentStored(id, 1);
@@ -131,8 +135,7 @@ test('deleted, it is listed no more until it changes, and its media and rows sta
   const name = nameOf(t, id);
   t.spool.closeSegment(id, testSegment(1));
   index(t, id);
-  t.spool.listSessions(0, 10, null);
-  t.spool.ackSessions([name]);
+  ackListed(t);
   expect(t.spool.deleteSessions([name])).toEqual({ deleted: 1, refused: [] });
   expect(t.spool.listSessions(0, 10, null).sessions).toEqual([]);
   expect(t.ledger.segments(id)).toMatchObject([{ local: 'present', remote: 'stored' }]);
@@ -146,12 +149,78 @@ test('an end between the listing and the acknowledgement is not hidden by the de
   const name = nameOf(t, id);
   t.spool.closeSegment(id, testSegment(1));
   index(t, id);
-  expect(t.spool.listSessions(0, 10, null).sessions).toMatchObject([{ isEnded: false }]);
+  const listed = t.spool.listSessions(0, 10, null).sessions;
+  expect(listed).toMatchObject([{ isEnded: false }]);
   t.spool.endRecording(id, 'deleted', t.clock.ms);
   t.ledger.tellCursor('index-1', t.ledger.lastStamp(), []);
-  t.spool.ackSessions([name]);
+  // Another client has seen the end; this one has not.
+  expect(t.spool.listSessions(0, 10, null).sessions).toMatchObject([{ isEnded: true }]);
+  t.spool.ackSessions(listed);
   t.spool.deleteSessions([name]);
   expect(t.spool.listSessions(0, 10, null).sessions).toMatchObject([{ isEnded: true }]);
+});
+
+test('listing waits for no writer and keeps none waiting', () => {
+  using t = openTestSpool();
+  const id = startTestRecording(t.spool, 'cam-1');
+  t.spool.closeSegment(id, testSegment(1));
+  using writer = new DatabaseSync(join(t.dir, 'ledger.db'));
+  writer.exec('begin immediate');
+  expect(t.spool.listSessions(0, 10, null).sessions).toHaveLength(1);
+  writer.exec('rollback');
+});
+
+/** Gives a recording segments 1, 2, 4, 5 … `last` at once, so that each of their numbers has to be read. */
+const fillWithHole = ({ dir }: TestSpool, id: string, last: number) => {
+  using db = new DatabaseSync(join(dir, 'ledger.db'));
+  db.exec('begin');
+  // As the ledger does it: each row with the stamp just taken.
+  const take = db.prepare('update spool set last_stamp = last_stamp + 1');
+  const insert =
+    db.prepare(`insert into segments (recording_id, number, period, start_ms, duration_ms, key_frame, resume,
+    local, remote, stamp) values (?, ?, 1, 0, 1, 1, '[]', 'present', 'none', (select last_stamp from spool))`);
+  for (let number = 1; number <= last; number += 1) {
+    if (number === 3) continue;
+    take.run();
+    insert.run(id, number);
+  }
+  db.exec('commit');
+};
+
+test('a page reads a bounded number of segments, and the next goes on behind it', () => {
+  using t = openTestSpool();
+  const ids = ['cam-1', 'cam-2', 'cam-3'].map((stream) => startTestRecording(t.spool, stream));
+  for (const id of ids) fillWithHole(t, id, 30_000);
+  const ranges = [
+    [1, 2],
+    [4, 30_000],
+  ];
+  for (let since = 0, pages = 0; pages < ids.length; pages += 1) {
+    const { sessions, isFull } = t.spool.listSessions(since, 10, null);
+    expect(sessions).toMatchObject([{ recordingId: ids[pages], segments: ranges }]);
+    expect(isFull).toBe(pages < ids.length - 1);
+    since = sessions[0]?.changed ?? since;
+  }
+});
+
+test('what the index refused of a recording holds it, though the row moves on, and holds no other', () => {
+  using t = openTestSpool();
+  const ids = ['cam-1', 'cam-2'].map((stream) => startTestRecording(t.spool, stream));
+  for (const id of ids) t.spool.closeSegment(id, testSegment(1));
+  for (const id of ids) index(t, id);
+  ackListed(t);
+  const [first = '', second = ''] = ids;
+  const cursor = t.ledger.lastStamp();
+  const { stamp } = t.ledger.segments(first)[0] ?? { stamp: 0 };
+  t.ledger.tellCursor('index-1', cursor, [{ stamp, reason: 'not ours' }]);
+  const remove = () => t.spool.deleteSessions([nameOf(t, first), nameOf(t, second)]);
+  expect(remove()).toEqual({ deleted: 1, refused: [{ ...nameOf(t, first), fault: 'not_indexed' }] });
+  // The full disk takes it: its row has another stamp, which the index has not judged yet.
+  t.ledger.lease({ kind: 'segment', recordingId: first, number: 1 }, 'test', t.clock.ms + 1000);
+  t.ledger.removeSegment(first, 1, 'test', 'disk_full');
+  expect(remove().refused).toMatchObject([{ stream: 'cam-1', fault: 'not_indexed' }]);
+  t.ledger.tellCursor('index-1', t.ledger.lastStamp(), []);
+  expect(remove()).toEqual({ deleted: 2, refused: [] });
 });
 
 test('media that the bucket has is let go without a new version of manifest, document or session', () => {
@@ -164,8 +233,7 @@ test('media that the bucket has is let go without a new version of manifest, doc
   t.ledger.markDocumentStored(id, t.ledger.manifestOf(id, 'all').version);
   t.ledger.tellCursor('index-1', t.ledger.lastStamp(), []);
   const name = nameOf(t, id);
-  t.spool.listSessions(0, 10, null);
-  t.spool.ackSessions([name]);
+  ackListed(t);
   t.spool.deleteSessions([name]);
   for (const number of [1, 2]) {
     t.ledger.lease({ kind: 'segment', recordingId: id, number }, 'test', t.clock.ms + 1000);

@@ -33,7 +33,7 @@ const recorderWith =
       .map((one) => ({ ...one, code: kept.includes(one.stream) ? 'not_indexed' : 'unknown' }));
     const bodies: Record<string, object> = {
       '/api/recordings': { sessions, is_full: false, horizon: 1000 },
-      '/api/recordings/ack': { acked: mine.length },
+      '/api/recordings/ack': { acked: mine.filter((one) => 'ts' in one).length },
       '/api/recordings/delete': { deleted: records.length - refused.length, refused },
     };
     return { kind: 'response', id: command.id, status: 200, body: bodies[command.path] ?? {} };
@@ -71,6 +71,7 @@ test('ack and delete are of the spool that has the session, and what is refused 
   const records = ['cam-1', 'cam-2', 'cam-3', 'cam-4'].map((stream) => ({ stream, record: '1762842203' }));
   const kept = { ...records[2], code: 'not_indexed' };
   const unknown = { ...records[3], code: 'unknown' };
+  await call('POST', '/api/recordings');
   for (const [method, url] of [
     ['POST', '/api/recordings/ack'],
     ['PATCH', '/api/recordings'],
@@ -86,6 +87,40 @@ test('ack and delete are of the spool that has the session, and what is refused 
     expect(body.refused).toHaveLength(2);
     expect(body.refused).toEqual(expect.arrayContaining([kept, unknown]));
   }
+});
+
+test('an acknowledgement is of the version that this client was told, and of none that it was not', async () => {
+  const sessions = [session('cam-1', 30), session('cam-2', 40), session('cam-3', 50)];
+  await using node = await openTestNode();
+  const { commands } = await attachRecorder(node.tapPort, { answer: recorderWith(sessions) });
+  const token = await issueToken(testSecrets.jwtSecret, {
+    subject: 'ann',
+    streams: '*',
+    rights: new Set(['admin'] as const),
+    ttlSeconds: 60,
+  });
+  const records = sessions.map(({ stream, record }) => ({ stream, record }));
+  const call = async (url: string, payload: object, as: string = testSecrets.apiToken) => {
+    const headers = { authorization: `Bearer ${as}` };
+    return (await node.app.inject({ method: 'POST', url, headers, payload })).json();
+  };
+  const acked = () => commands.flatMap((one) => ('path' in one && one.path.endsWith('ack') ? [one.body] : [])).at(-1);
+
+  await call('/api/recordings/ack', { records });
+  expect(acked()).toEqual({ records: [] });
+  // The third lies beyond the end of the merged page: it was read, but never told.
+  await call('/api/recordings', { limit: 2 });
+  sessions[0] = session('cam-1', 60);
+  await call('/api/recordings', {}, token);
+  await call('/api/recordings/ack', { records });
+  expect(acked()).toEqual({
+    records: [
+      { ...records[0], ts: 30 },
+      { ...records[1], ts: 40 },
+    ],
+  });
+  await call('/api/recordings/ack', { records: [{ ...records[2], ts: 50 }] });
+  expect(acked()).toEqual({ records: [{ ...records[2], ts: 50 }] });
 });
 
 test('a token sees and deletes the sessions of its own streams alone', async () => {
@@ -128,11 +163,23 @@ test.each([
 test('without a recorder, or with one that does not answer, nothing is told in its place', async () => {
   await using node = await openTestNode();
   const headers = { authorization: `Bearer ${testSecrets.apiToken}` };
+  const expectDetail = (answer: { json(): { detail: string } }, ...words: string[]) => {
+    for (const word of words) expect(answer.json().detail).toContain(word);
+  };
   const none = await node.app.inject({ method: 'POST', url: '/api/recordings', headers });
   expect([none.statusCode, none.json().code]).toEqual([503, 'recorder_absent']);
+  expectDetail(none, '/api/recordings', 'start a recorder-worker');
   await attachRecorder(node.tapPort, {
-    answer: ({ id }) => ({ kind: 'response', id, status: 404, body: { code: 'not_found' } }),
+    answer: ({ id }) => ({ kind: 'response', id, status: 404, body: { code: 'not_found', detail: 'nothing there' } }),
   });
   const old = await node.app.inject({ method: 'POST', url: '/api/recordings', headers });
   expect([old.statusCode, old.json().code]).toEqual([503, 'recorder_absent']);
+  expectDetail(
+    old,
+    'spool-a',
+    'site-1',
+    '/api/recordings',
+    '404, not_found, nothing there',
+    'the version of this node',
+  );
 });

@@ -1,4 +1,11 @@
-import { type RowsRequest, type RowsResponse, rowsRequest, sessionNames, sessionsRequest } from '@weir/contracts';
+import {
+  type RowsRequest,
+  type RowsResponse,
+  rowsRequest,
+  sessionAcks,
+  sessionNames,
+  sessionsRequest,
+} from '@weir/contracts';
 import type { Spool } from '@weir/spool';
 import { ackSessions, deleteSessions, sessionsPageOf } from './session-requests.ts';
 
@@ -66,7 +73,7 @@ export const answerLedgerRequest = (
     case '/api/recordings':
       return read(sessionsRequest, body, (request) => ok(sessionsPageOf(spool, request, now)));
     case '/api/recordings/ack':
-      return read(sessionNames, body, (names) => ok(ackSessions(spool, names)));
+      return read(sessionAcks, body, (acks) => ok(ackSessions(spool, acks)));
     case '/api/recordings/delete':
       return read(sessionNames, body, (names) => ok(deleteSessions(spool, names)));
     default:

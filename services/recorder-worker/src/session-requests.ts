@@ -2,6 +2,7 @@ import {
   type DeleteAnswer,
   mpdPathOf,
   recordIdOf,
+  type SessionAcks,
   type SessionNames,
   type SessionsPage,
   type SessionsRequest,
@@ -59,9 +60,13 @@ export const sessionsPageOf = (
   return { sessions: page, is_full: isFull || page.length < sessions.length, horizon };
 };
 
-/** Acknowledges sessions. */
-export const ackSessions = (spool: Pick<SessionSpool, 'ackSessions'>, names: SessionNames) => ({
-  acked: spool.ackSessions(namesOf(names)),
+/** Acknowledges sessions as listed; one without `ts` is of no version that is known, and so of none. */
+export const ackSessions = (spool: Pick<SessionSpool, 'ackSessions'>, { records }: SessionAcks) => ({
+  acked: spool.ackSessions(
+    records.flatMap(({ stream, record, ts }) =>
+      ts === undefined ? [] : [{ stream, record: Number(record), changed: ts }],
+    ),
+  ),
 });
 
 /** Deletes sessions from the list. */
