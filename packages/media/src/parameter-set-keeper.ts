@@ -49,9 +49,10 @@ export const parameterSetKeeper = <Kind extends string>(
   };
 };
 
+// Copies: a view would keep the memory that the packet came in, for as long as its parameter set is in force.
 const withNew = (kept: readonly Uint8Array[], coming: readonly Uint8Array[]): readonly Uint8Array[] => {
   const all = [...kept];
-  for (const set of coming) if (!all.some((other) => sameBytes(other, set))) all.push(set);
+  for (const set of coming) if (!all.some((other) => sameBytes(other, set))) all.push(set.slice());
   return all.slice(-mostKept);
 };
 

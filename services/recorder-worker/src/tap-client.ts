@@ -12,6 +12,7 @@ import {
   tapWelcome,
 } from '@weir/contracts';
 import { oneLine, parseAddress, WeirError } from '@weir/runtime';
+import { createReceiveMemory } from './receive-memory.ts';
 
 /** What happens on a connection of the tap: `opened` once the node welcomed it, `closed` once at its end. */
 export type TapEvents<U extends TapHello['use']> = {
@@ -50,6 +51,9 @@ export const readAnswer = (line: string, use: TapHello['use']): TapWelcome | Tap
     return null;
   }
 };
+
+// A read is taken in before the next one begins, on whichever connection: one memory serves all of this thread.
+const received = createReceiveMemory();
 
 /** What a chunk amounted to: more is to come, the welcome with bytes behind it, frames, or the end. */
 type Received<U extends TapHello['use']> =
@@ -91,7 +95,20 @@ export const connectTap = <H extends TapHello>(
 ): TapConnection => {
   const place = parseAddress(address);
   if (place === null) throw new WeirError('config_invalid', `tap address ${address}: expected address:port`);
-  const socket = connect({ host: place.address, port: place.port, noDelay: true });
+  const socket = connect({
+    host: place.address,
+    port: place.port,
+    noDelay: true,
+    onread: {
+      buffer: received.scratch,
+      callback: (bytes) => {
+        if (hasEnded) return true;
+        if (opened) silence.refresh();
+        take(received.keep(bytes));
+        return true;
+      },
+    },
+  });
   const { promise, resolve } = Promise.withResolvers<TapEnd>();
   const receive = receiver<H['use']>(hello.use);
   let hasEnded = false;
@@ -106,35 +123,30 @@ export const connectTap = <H extends TapHello>(
   };
   const lost = (reason: string) => end({ kind: 'lost', reason, opened });
   const take = (chunk: Uint8Array): void => {
-    const received = receive(chunk);
-    switch (received.kind) {
+    const result = receive(chunk);
+    switch (result.kind) {
       case 'more':
         return;
       case 'welcome':
         opened = true;
         clearTimeout(silence);
         silence = setTimeout(() => lost('the node is silent'), SILENCE_TIMEOUT_MS);
-        events.opened(received.welcome);
-        if (received.rest.length > 0 && !hasEnded) take(received.rest);
+        events.opened(result.welcome);
+        if (result.rest.length > 0 && !hasEnded) take(result.rest);
         return;
       case 'frames':
-        events.frames(received.frames);
+        events.frames(result.frames);
         return;
       case 'refused':
-        end(received);
+        end(result);
         return;
       case 'broken':
-        lost(received.reason);
+        lost(result.reason);
     }
   };
   // Not the socket's own time-out: that begins anew with each heartbeat we send.
   let silence = setTimeout(() => lost('no answer to the hello'), HELLO_TIMEOUT_MS);
   socket.on('connect', () => socket.write(`${JSON.stringify(hello)}\n`));
-  socket.on('data', (chunk: Buffer) => {
-    if (hasEnded) return;
-    if (opened) silence.refresh();
-    take(chunk);
-  });
   socket.on('error', (error) => lost(oneLine(error)));
   socket.on('close', () => lost('the node closed the connection'));
   return {
