@@ -108,8 +108,8 @@ const remoteWriter = (
       missing: statement('segments', missingSet, segmentWhere, `remote <> 'none'`),
     },
   };
-  // Nobody has anything to do with what is stored: its lease goes in the same commit.
-  const unlease = db.prepare('delete from leases where item = ?');
+  // No uploader has anything to do with what is stored: its lease goes in the same commit. Whoever deletes it keeps his.
+  const unlease = db.prepare(`delete from leases where item = ? and holder <> 'recorder'`);
   const isReady = db.prepare(`select 1 from segments s where ${segmentWhere} and ${initsStored}`);
   const keepGap = segmentGapKeeper(ledger);
   const touch = db.prepare('update recordings set stamp = ? where recording_id = ?');

@@ -17,6 +17,7 @@ const MAX_STEPS = 64;
 /** Makes the group commit of one process. */
 export const ledgerBatch = (ledger: Pick<Ledger, 'inOne'>): LedgerBatch => {
   let waiting: Waiting[] = [];
+  let timer: NodeJS.Timeout | undefined;
 
   const settle = ({ run, resolve, reject }: Waiting): void => {
     try {
@@ -29,6 +30,7 @@ export const ledgerBatch = (ledger: Pick<Ledger, 'inOne'>): LedgerBatch => {
   const flush = (): void => {
     const steps = waiting;
     waiting = [];
+    clearTimeout(timer);
     try {
       const results = ledger.inOne(() => steps.map(({ run }) => run()));
       for (const [at, { resolve }] of steps.entries()) resolve(results[at] as never);
@@ -41,7 +43,7 @@ export const ledgerBatch = (ledger: Pick<Ledger, 'inOne'>): LedgerBatch => {
   return (step) =>
     new Promise((resolve, reject) => {
       waiting.push({ run: step, resolve, reject });
-      if (waiting.length === 1) setTimeout(flush, GATHER_MS);
+      if (waiting.length === 1) timer = setTimeout(flush, GATHER_MS);
       else if (waiting.length >= MAX_STEPS) flush();
     });
 };
