@@ -212,6 +212,13 @@ const verdicts = (runs: readonly Measured[]): { what: string; isKept: boolean }[
   ];
 };
 
+const requestKinds = [
+  ['request', 'alone'],
+  ['request by TCP', 'byTcp'],
+  ['request beside bulk', 'beside'],
+  ['request by TCP beside bulk', 'tcpBeside'],
+] as const;
+
 const show = (name: string, runs: readonly Measured[]): string => {
   const row = (what: string, digits: number, read: (run: Measured) => number) => [
     what,
@@ -224,14 +231,10 @@ const show = (name: string, runs: readonly Measured[]): string => {
     row('fifty streams, MB/s', 0, ({ fifty }) => fifty.rate),
     row('the slowest of fifty, of its fair part', 2, ({ fifty }) => fifty.fairness),
     row('TCP on loopback, MB/s', 0, ({ tcp }) => tcp.rate),
-    row('request, ms, median', 2, ({ alone }) => alone.median),
-    row('request, ms, p99', 2, ({ alone }) => alone.p99),
-    row('request by TCP, ms, median', 2, ({ byTcp }) => byTcp.median),
-    row('request by TCP, ms, p99', 2, ({ byTcp }) => byTcp.p99),
-    row('request beside bulk, ms, median', 2, ({ beside }) => beside.median),
-    row('request beside bulk, ms, p99', 2, ({ beside }) => beside.p99),
-    row('request by TCP beside bulk, ms, median', 2, ({ tcpBeside }) => tcpBeside.median),
-    row('request by TCP beside bulk, ms, p99', 2, ({ tcpBeside }) => tcpBeside.p99),
+    ...requestKinds.flatMap(([what, kind]) => [
+      row(`${what}, ms, median`, 2, (run) => run[kind].median),
+      row(`${what}, ms, p99`, 2, (run) => run[kind].p99),
+    ]),
     row('1,000 idle streams, both ends, MB', 1, ({ idleBytes }) => idleBytes / 1e6),
   ]);
 };

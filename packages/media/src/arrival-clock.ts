@@ -27,7 +27,8 @@ export type ArrivalClock = {
 export type RtpMoment = { track: string; ssrc: number | null; timestamp: number; perMs: number };
 
 const mostTickMs = 2000;
-const stepMs = 1000;
+/** Wall times that are further apart than they should be are of two settings of a clock. */
+export const stepMs = 1000;
 const longestStallMs = 30_000;
 /** What an absence of unknown length counts for at least: a gap tells of it. */
 const leastAbsenceMs = 1000;

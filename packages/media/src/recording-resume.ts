@@ -1,4 +1,4 @@
-import type { RtpMoment } from './arrival-clock.ts';
+import { type RtpMoment, stepMs } from './arrival-clock.ts';
 import { type TrackKind, videoClockRate } from './codecs.ts';
 import { decodeInitSegment } from './init-segment.ts';
 import { type LaneFiles, newLaneFiles } from './lane.ts';
@@ -13,9 +13,6 @@ import { latestPoint, pointsOfNewest, type ResumePoint } from './resume-point.ts
  * period, and whether it is final (its segment has its row already).
  */
 export type TrackFile = { track: TrackKind; segment: number; scan: SegmentScan; init: Uint8Array; final: boolean };
-
-/** Wall times of two tracks that are further apart are of two settings of the clock, ms. */
-const leastStepMs = 1000;
 
 /** The clocks of the tracks, Hz: those of all codecs that are recorded. */
 const clockRates: Readonly<Record<TrackKind, number>> = { video: videoClockRate, audio: opusClockRate };
@@ -115,7 +112,7 @@ export const onOneClock = (resume: RecordingResume | null): RecordingResume | nu
     const { clock } = point;
     if (clock === null) return track;
     const wallMs = newest.wallMs + (point.decodeTime * 1000) / clockRates[point.track] - newest.timeMs;
-    if (Math.abs(wallMs - clock.wallMs) < leastStepMs) return track;
+    if (Math.abs(wallMs - clock.wallMs) < stepMs) return track;
     return { ...track, point: { ...point, clock: { ...clock, wallMs } } };
   });
   return { ...resume, tracks };

@@ -20,7 +20,7 @@ export {
 export type { OverlayBus } from './overlay-bus.ts';
 export { machineClock, type OverlayClock } from './overlay-clock.ts';
 export { OverlayError } from './overlay-error.ts';
-export { isOverlayUrl, overlayFetch, overlayUrl, type SessionToken } from './overlay-fetch.ts';
+export { isOverlayUrl, openOverlayFetch, overlayFetch, overlayUrl, type SessionToken } from './overlay-fetch.ts';
 export {
   type LocalCounts,
   type OverlayLocal,

@@ -1,7 +1,9 @@
 /** `fetch` for agents: `overlay://<alias>/path` is asked for over a stream of its own to the agent's HTTP API. */
+import { randomBytes } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import type { OverlayLocal } from './overlay-local.ts';
+import type { OverlayBus } from './overlay-bus.ts';
+import { type OverlayLocal, openOverlayLocal } from './overlay-local.ts';
 
 /** Makes the token that lets a stream in: for this agent, and its session of now. It is asked once for each session. */
 export type SessionToken = (agent: string, session: string) => Promise<string>;
@@ -82,4 +84,13 @@ export const overlayFetch = (
       throw new TypeError('fetch failed', { cause: error });
     }
   };
+};
+
+/** Listens for agents under a session of its own, and fetches from them; closing it resets every stream. */
+export const openOverlayFetch = async (
+  { bus, prefix, name }: { bus: OverlayBus; prefix: string; name: string },
+  tokenFor: SessionToken,
+): Promise<AsyncDisposable & { readonly fetch: typeof fetch }> => {
+  const local = await openOverlayLocal({ bus, prefix, name, session: randomBytes(8).toString('hex') });
+  return { fetch: overlayFetch(local, tokenFor), [Symbol.asyncDispose]: () => local[Symbol.asyncDispose]() };
 };

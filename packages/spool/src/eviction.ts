@@ -9,7 +9,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { encodeKey, type GapCause, type TrackKind } from '@weir/contracts';
 import { INDEXED } from './index-cursor.ts';
-import { isLeaseHeld } from './lease-condition.ts';
+import { notLeased } from './lease-condition.ts';
 import type { LedgerDatabase } from './ledger-database.ts';
 import type { LedgerRows } from './ledger-rows.ts';
 import type { DeletionReason, SegmentRemover } from './segment-gap.ts';
@@ -96,8 +96,8 @@ export const evictor = (
     db.prepare(`select s.recording_id, s.number, s.start_ms, s.duration_ms, s.remote, r.stream, r.record_dir,
       (select coalesce(sum(t.bytes), 0) from segment_tracks t where t.segment = s.seq) as bytes
       from segments s join recordings r using (recording_id)
-      where s.local = 'present' and ${conditions[scope]} and not exists (select 1 from leases l
-        where l.item = 'segment:' || s.recording_id || ':' || s.number and ${isLeaseHeld}) order by s.seq limit 1`);
+      where s.local = 'present' and ${conditions[scope]} and ${notLeased(`'segment:' || s.recording_id || ':' || s.number`)}
+      order by s.seq limit 1`);
   const candidates = { indexed: find('indexed'), stored: find('stored'), unsent: find('unsent') };
   const unfinished = db.prepare(`select s.seq, s.recording_id, s.number, r.dir from leases l
     join segments s on l.item = 'segment:' || s.recording_id || ':' || s.number

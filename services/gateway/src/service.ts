@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Bucket } from '@weir/bucket';
 import { type Catalog, openCatalog } from '@weir/catalog';
 import { brokerUrl, splitListen } from '@weir/contracts';
-import { openOverlayLocal, overlayFetch } from '@weir/overlay';
+import { openOverlayFetch } from '@weir/overlay';
 import {
   type Bus,
   connectBus,
@@ -94,8 +94,6 @@ const openNodes = async (
   const tokenFor = (audience: string) => signGatewayToken(privateKey, publicKey, { subject: 'gateway', audience }, now);
   if (bus === null) return openNodeClient(tokenFor, signal);
   const prefix = config.net4mqtt.overlay_prefix;
-  const session = randomBytes(8).toString('hex');
-  const local = scope.use(await openOverlayLocal({ bus, prefix, name: `_gw-${instance}`, session }), 'overlay');
   const streamToken = (audience: string, agentSession: string) =>
     signGatewayToken(
       privateKey,
@@ -103,7 +101,9 @@ const openNodes = async (
       { subject: 'gateway', audience, session: agentSession, target: 'api' },
       now,
     );
-  return openNodeClient(tokenFor, signal, overlayFetch(local, streamToken));
+  const place = { bus, prefix, name: `_gw-${instance}` };
+  const overlay = scope.use(await openOverlayFetch(place, streamToken), 'overlay');
+  return openNodeClient(tokenFor, signal, overlay.fetch);
 };
 
 /** Asks at most once a second, however often it is called. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Catalog, openCatalog } from '@weir/catalog';
 import { brokerUrl, splitListen } from '@weir/contracts';
-import { openOverlayLocal, overlayFetch } from '@weir/overlay';
+import { openOverlayFetch } from '@weir/overlay';
 import {
   type Bus,
   type Clock,
@@ -63,11 +63,11 @@ const openClient = async (deps: IndexerDeps, bus: Bus | null, instance: string, 
     signGatewayToken(privateKey, publicKey, { subject: 'index', audience }, () => clock.now());
   if (bus === null) return openNodeClient({ tokenFor, signal });
   const prefix = config.net4mqtt.overlay_prefix;
-  const session = randomBytes(8).toString('hex');
-  const local = scope.use(await openOverlayLocal({ bus, prefix, name: `_index-${instance}`, session }), 'overlay');
   const streamToken = (audience: string, agentSession: string) =>
     signGatewayToken(privateKey, publicKey, { subject: 'index', audience, session: agentSession, target: 'api' });
-  return openNodeClient({ tokenFor, signal, doFetch: overlayFetch(local, streamToken) });
+  const place = { bus, prefix, name: `_index-${instance}` };
+  const overlay = scope.use(await openOverlayFetch(place, streamToken), 'overlay');
+  return openNodeClient({ tokenFor, signal, doFetch: overlay.fetch });
 };
 
 const addMetrics = (metrics: Metrics, { counts, spools, heldSpools }: Replication): void => {
