@@ -1,5 +1,6 @@
 export type { AccessUnit, Depacketizer, LostPackets, ReceivedPacket } from './access-unit.ts';
 export { splitAnnexB } from './annex-b.ts';
+export { stepMs } from './arrival-clock.ts';
 export { packetizeAv1 } from './av1-packetizer.ts';
 export { decodeBase64, encodeBase64 } from './base64.ts';
 export { type FoundBox, findBox, readBox, readBoxes } from './box-reader.ts';
@@ -20,7 +21,7 @@ export * from './part-scan.ts';
 export * from './recording.ts';
 export * from './recording-manifest.ts';
 export * from './recording-messages.ts';
-export { resumeFromFiles, type TrackFile } from './recording-resume.ts';
+export { resumedEndMs, resumeFromFiles, type TrackFile } from './recording-resume.ts';
 export * from './reorder.ts';
 export * from './resume-point.ts';
 export * from './rtcp.ts';

@@ -21,7 +21,8 @@ import {
   streamOf,
 } from './recording.fixture.ts';
 import type { Publication, RecordingInput, RecordingOutput, RecordingResume } from './recording-messages.ts';
-import { resumeFromFiles, type TrackFile } from './recording-resume.ts';
+import { resumedEndMs, resumeFromFiles, type TrackFile } from './recording-resume.ts';
+import type { ResumePoint } from './resume-point.ts';
 
 type Files = Map<string, Uint8Array[]>;
 
@@ -218,6 +219,8 @@ describe('a recorder that dies', () => {
     expect(times.at(-1)).toBe(299 * 3000);
   });
 
+  const endOf = ({ track, decodeTime }: ResumePoint) => decodeTime / (track === 'video' ? 90_000 : 48_000);
+
   test.each(['video', 'audio'] as const)(
     'when the clock was set back between the last parts of the tracks, that of %s behind it, has its gap',
     (behind) => {
@@ -228,6 +231,8 @@ describe('a recorder that dies', () => {
       const resume = recover(files, outputs);
       for (const { point } of resume?.tracks ?? [])
         if (point.track === behind && point.clock !== null) point.clock.wallMs -= hour;
+      const newest = resume?.tracks.toSorted((a, b) => endOf(b.point) - endOf(a.point))[0];
+      expect(Math.abs((resumedEndMs(resume) ?? 0) - (newest?.point.clock?.wallMs ?? 0))).toBeLessThan(500);
       const hole: RecordingInput = { kind: 'hole', from: packets[dies]!.ordinal, to: packets[returns]!.ordinal };
       const rest = packets.slice(returns).map((packet) => ({ ...packet, arrivalMs: packet.arrivalMs - hour }));
       const after = record([hole, publish, ...rest, finish], { resume }, files);

@@ -118,6 +118,13 @@ export const onOneClock = (resume: RecordingResume | null): RecordingResume | nu
   return { ...resume, tracks };
 };
 
+/** Wall time at the end of what the files have, in ms, by the clock of the newest part; null when no track has a place. */
+export const resumedEndMs = (resume: RecordingResume | null): number | null => {
+  const walls =
+    onOneClock(resume)?.tracks.flatMap(({ point: { clock } }) => (clock === null ? [] : [clock.wallMs])) ?? [];
+  return walls.length === 0 ? null : Math.max(...walls);
+};
+
 /** Where the RTP clocks of the tracks stood before the restart. */
 export const resumedMoments = (resume: RecordingResume | null): { rtp: RtpMoment; arrivalMs: number }[] =>
   standingTracks(resume).flatMap(({ point: { track, clock } }) => {

@@ -15,7 +15,7 @@ import type {
   RecordingOptions,
   RecordingOutput,
 } from './recording-messages.ts';
-import { onOneClock, resumedMoments, resumedOrigin, resumedSegments } from './recording-resume.ts';
+import { onOneClock, resumedEndMs, resumedMoments, resumedOrigin, resumedSegments } from './recording-resume.ts';
 import { elapsedMs, type RecordingState, wantKeyFrame } from './recording-state.ts';
 import type { ResumePoint } from './resume-point.ts';
 import { isRtcp, parseRtcp } from './rtcp.ts';
@@ -65,7 +65,6 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const ids = { recordingId: options.recordingId, spoolId: options.spoolId };
   const checksum = options.checksum ?? crc32;
   const files = recordingFiles({ ids, lanes, segments, newestOrdinal: () => newestOrdinal, checksum, say });
-  const endWallMs = Math.max(0, ...(resume?.tracks.map(({ point }) => point.clock?.wallMs ?? 0) ?? []));
   const state: RecordingState = {
     limits,
     lateness: lateness(),
@@ -80,7 +79,7 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
     periodDue: resume === null,
     origin: resumedOrigin(resume),
     gap: null,
-    endWallMs,
+    endWallMs: resumedEndMs(resume) ?? 0,
     videoMs: 0,
     skippedUnits: 0,
     movedUnits: 0,

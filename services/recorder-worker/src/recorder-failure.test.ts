@@ -163,42 +163,52 @@ test('a node that restarts leaves a gap in the same recording, which goes on in 
   expect(found?.segments.map(({ period }) => period)).toEqual([1, 1, 2, 2]);
 });
 
-test('a disk without room: recording stops and says so, new offers are declined, and it goes on when there is room', async () => {
-  using directory = temporaryDirectory('recorder-full');
-  await using tap = await startTapServer(TOKEN);
-  let free = 10_000_000;
-  const recorder = await startRecorder(tap, directory.path, {
-    recorder: { reserve_bytes: 1_000_000 },
-    freeBytes: async () => free,
-  });
-  const startMs = Date.now();
-  try {
-    const clip = publishClip(tap, startMs);
-    await tap.ask(offer);
-    clip.send(between(0, 3000));
-    await tap.until(() => readLedger(directory.path)[0]?.segments.length === 1);
-    free = 500_000;
-    await tap.until(() => tap.messages.some((message) => message.kind === 'spool' && message.spool.level === 'full'));
-    expect(await tap.ask({ ...offer, stream: 'cam-2' })).toMatchObject({ kind: 'declined', code: 'disk_full' });
-    await tap.until(() => readLedger(directory.path)[0]?.gaps[0]?.cause === 'disk_full');
-    const lost = packets.findIndex(({ atMs }) => atMs >= 5000);
-    clip.send(between(3000, 6000));
-    tap.forget('cam-1', 100 + lost);
-    clip.send(between(6000, END_MS));
-    free = 10_000_000;
-    await tap.until(() => tap.messages.some((message) => message.kind === 'spool' && message.spool.level === 'ok'));
-    await tap.until(() => readLedger(directory.path)[0]?.segments.length === 3);
-  } finally {
-    await recorder.stop('orderly');
-  }
-  const [found] = readLedger(directory.path);
-  expect(found?.recording).toMatchObject({ status: 'ended', end_cause: 'orderly_stop' });
-  expect(found?.gaps).toHaveLength(1);
-  expect(found?.gaps[0]).toMatchObject({ cause: 'disk_full' });
-  const { frames } = probeTrack(directory.path, joinTrack(found?.path ?? '', 'video'));
-  expect(frames).toBeGreaterThanOrEqual(60 + 90);
-  expect(frames).toBeLessThan(videoFrames);
-});
+test.each([
+  ['', 0],
+  [', when the clock is set back meanwhile', 3_600_000],
+  [', when the clock is set forward meanwhile', -3_600_000],
+])(
+  'a disk without room: recording stops and says so, new offers are declined, and it goes on when there is room%s',
+  async (_name, clockOffMs) => {
+    using directory = temporaryDirectory('recorder-full');
+    await using tap = await startTapServer(TOKEN);
+    let free = 10_000_000;
+    const recorder = await startRecorder(tap, directory.path, {
+      recorder: { reserve_bytes: 1_000_000 },
+      freeBytes: async () => free,
+    });
+    const startMs = Date.now();
+    try {
+      const clip = publishClip(tap, startMs);
+      await tap.ask(offer);
+      clip.send(between(0, 3000), clockOffMs);
+      await tap.until(() => readLedger(directory.path)[0]?.segments.length === 1);
+      free = 500_000;
+      await tap.until(() => tap.messages.some((message) => message.kind === 'spool' && message.spool.level === 'full'));
+      expect(await tap.ask({ ...offer, stream: 'cam-2' })).toMatchObject({ kind: 'declined', code: 'disk_full' });
+      await tap.until(() => readLedger(directory.path)[0]?.gaps[0]?.cause === 'disk_full');
+      const lost = packets.findIndex(({ atMs }) => atMs >= 5000);
+      clip.send(between(3000, 6000));
+      tap.forget('cam-1', 100 + lost);
+      clip.send(between(6000, END_MS));
+      free = 10_000_000;
+      await tap.until(() => tap.messages.some((message) => message.kind === 'spool' && message.spool.level === 'ok'));
+      await tap.until(() => readLedger(directory.path)[0]?.segments.length === 3);
+    } finally {
+      await recorder.stop('orderly');
+    }
+    const [found] = readLedger(directory.path);
+    expect(found?.recording).toMatchObject({ status: 'ended', end_cause: 'orderly_stop' });
+    expect(found?.gaps).toHaveLength(1);
+    const [gap] = found?.gaps ?? [];
+    expect(gap?.cause).toBe('disk_full');
+    expect(Math.abs((gap?.from_ms ?? 0) - startMs - 3000)).toBeLessThan(600);
+    expect(Math.abs((gap?.to_ms ?? 0) - startMs - 5000)).toBeLessThan(600);
+    const { frames } = probeTrack(directory.path, joinTrack(found?.path ?? '', 'video'));
+    expect(frames).toBeGreaterThanOrEqual(60 + 90);
+    expect(frames).toBeLessThan(videoFrames);
+  },
+);
 
 /** The segment files of a recording's directory. */
 const segmentFiles = (path: string): string[] =>

@@ -84,8 +84,9 @@ export const runDeps = (spool: Spool, more: Partial<RunDeps> = {}): RunDeps => (
 export const publishClip = (tap: TapServer, startMs: number, stream = 'cam-1') => {
   const publisher: TapPublisher = tap.publish(stream, clipTracks, startMs);
   return {
-    send: (packets: readonly ClipPacket[]) => {
-      for (const { track, bytes, atMs } of packets) publisher.packet(track, bytes, startMs + atMs);
+    /** `clockOffMs`: how far off the node's clock is meanwhile. */
+    send: (packets: readonly ClipPacket[], clockOffMs = 0) => {
+      for (const { track, bytes, atMs } of packets) publisher.packet(track, bytes, startMs + atMs + clockOffMs);
     },
     end: (atMs: number) => publisher.end(startMs + atMs),
   };

@@ -28,6 +28,12 @@ test('what the ring lost during the absence is its gap, what it loses later is n
   expect(seen).toEqual({ withdrawn: [], settled: 1 });
 });
 
+test('a gap noted before the clock was set goes, for one by the clock as it is now', () => {
+  const { gap, seen } = openAbsence(3_600_400);
+  expect(gap.gapOf(overflow)).toEqual({ cause: 'disk_full', from_ms: 500, to_ms: 900 });
+  expect(seen).toEqual({ withdrawn: [3_600_400], settled: 1 });
+});
+
 test('an absence whose media came leaves its cause to no later gap', () => {
   const { gap } = openAbsence(null);
   gap.mediaCame();

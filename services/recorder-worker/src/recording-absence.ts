@@ -1,4 +1,4 @@
-import type { RecordingOutput } from '@weir/media';
+import { type RecordingOutput, stepMs } from '@weir/media';
 import type { NewGap, Spool } from '@weir/spool';
 
 /** Why the media were not taken for a while, and where the gap begins that was written for it (null: none was). */
@@ -33,9 +33,13 @@ export const absenceGap = (
   return {
     gapOf: ({ cause, fromMs, toMs }) => {
       const was = settle();
-      if (was !== null && cause !== 'ring_overflow') withdraw(was);
-      if (was === null || cause !== 'ring_overflow') return { cause, from_ms: fromMs, to_ms: toMs };
-      return { cause: was.cause, from_ms: was.gapFromMs ?? fromMs, to_ms: toMs };
+      const isOfAbsence = was !== null && cause === 'ring_overflow';
+      const gap = { cause: isOfAbsence ? was.cause : cause, from_ms: fromMs, to_ms: toMs };
+      const noted = was?.gapFromMs ?? null;
+      // What was noted is by the clock as it was set then: a gap has both its ends by one.
+      if (isOfAbsence && noted !== null && Math.abs(noted - fromMs) < stepMs) return { ...gap, from_ms: noted };
+      withdraw(was);
+      return gap;
     },
     mediaCame: () => withdraw(settle()),
   };

@@ -73,7 +73,7 @@ export const runRecording = (
   let absence = firstAbsence;
   let beginAt: RingPlace | null = null;
   let durableAtMs = deps.monotonicMs();
-  let isFirstSession = true;
+  let wasDurable = false;
   let lastTries = LAST_TRIES;
   let failedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -103,6 +103,15 @@ export const runRecording = (
     return recovered;
   };
 
+  /** Milliseconds since media became durable in this process; null: they did not yet. Not by the wall clock, which may be set. */
+  const absentMs = (): number | null => (wasDurable ? deps.monotonicMs() - durableAtMs : null);
+
+  /** Where the end of a gap that begins at `fromMs` lies now. */
+  const gapEndMs = (fromMs: number): number => {
+    const absent = absentMs();
+    return Math.max(fromMs, Math.round(absent === null ? deps.now() : fromMs + absent));
+  };
+
   /** The media stop here for want of a working disk: says so, and waits until there is room. */
   const endureDisk = async (error: unknown): Promise<void> => {
     const cause = isDiskFull(error) ? 'disk_full' : 'disk_error';
@@ -115,7 +124,7 @@ export const runRecording = (
     const recovered = await recover();
     await closeFiles(recovered);
     const from_ms = Math.round(recovered.lastMediaMs ?? recovered.recording.recording.start_ms);
-    const gap = { from_ms, to_ms: Math.max(from_ms, Math.round(deps.now())), cause } as const;
+    const gap = { from_ms, to_ms: gapEndMs(from_ms), cause } as const;
     absence = { cause, gapFromMs: spool.noteGap(recordingId, gap) };
     deps.counts.gaps += 1;
     const { record_dir } = recovered.recording.recording;
@@ -129,7 +138,8 @@ export const runRecording = (
   /** An absence that lasted to the end. */
   const noteAbsence = (): void => {
     if (absence === null || absence.gapFromMs === null) return;
-    spool.noteGap(recordingId, { from_ms: absence.gapFromMs, to_ms: deps.now(), cause: absence.cause });
+    const { gapFromMs: from_ms, cause } = absence;
+    spool.noteGap(recordingId, { from_ms, to_ms: gapEndMs(from_ms), cause });
   };
 
   const close = async (cause: EndCause): Promise<RecordingSummary> => {
@@ -161,14 +171,13 @@ export const runRecording = (
     await deps.room(interrupt.signal);
     const recovered = await recover();
     if (recovered.recording.lastNumber > 0) manifest.changed();
-    const absentMs = isFirstSession ? null : deps.monotonicMs() - durableAtMs;
-    isFirstSession = false;
     session = openRecordingSession(
       { ...deps, log: log.child({ recording_id: recordingId }), changed: () => manifest.changed(), tally },
-      { recovered, beginAt, absence, settled, durableAtMs, absentMs },
+      { recovered, beginAt, absence, settled, durableAtMs, absentMs: absentMs() },
     );
     applyWish();
     const end = await session.done;
+    wasDurable ||= session.durableAtMs() !== durableAtMs;
     durableAtMs = session.durableAtMs();
     session = null;
     return end;

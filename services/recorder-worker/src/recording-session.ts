@@ -189,7 +189,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     isFirstWelcome &&
     !isWhole &&
     recovered.lastMediaMs !== null &&
-    deps.now() - recovered.lastMediaMs >= settings.reconnectMs;
+    (start.absentMs ?? deps.now() - recovered.lastMediaMs) >= settings.reconnectMs;
 
   const opened = guarded((welcome: Extract<TapWelcome, { use: 'record' }>): void => {
     if (isOver) return;

@@ -15,6 +15,7 @@ import {
   type RecordingResume,
   type ResumedTrack,
   type ResumePoint,
+  resumedEndMs,
   scanSegment,
 } from '@weir/media';
 import {
@@ -233,14 +234,14 @@ export const recoverRecording = async (
   );
   const lastSegment = Math.max(recording.lastNumber, 0, ...found.map(({ number }) => number));
   const period = Math.max(0, ...recording.inits.map((init) => init.period));
-  const walls = [...points.values()].flatMap(({ clock }) => (clock === null ? [] : [clock.wallMs]));
+  // An init file that has its row keeps its name: with nothing behind it, what comes begins the next period.
+  const resume = period === 0 && tracks.length === 0 ? null : { tracks, lastSegment, period };
   const start: WriterStart = { chain, open: await reopen(disk, recording, open) };
   return {
     recording: spool.openRecording(recordingId),
-    // An init file that has its row keeps its name: with nothing behind it, what comes begins the next period.
-    resume: period === 0 && tracks.length === 0 ? null : { tracks, lastSegment, period },
+    resume,
     start,
-    lastMediaMs: walls.length === 0 ? null : Math.max(...walls),
+    lastMediaMs: resumedEndMs(resume),
     tornBytes,
   };
 };
