@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
+import { requireProgram } from '@weir/testkit';
 
 /** CPU time and memory of another process, by the accounting of the Linux kernel. */
 export type Usage = { cpuNs: number; rssBytes: number };
@@ -32,6 +34,17 @@ const readIfThere = (path: string): string | undefined => {
   } catch {
     return undefined;
   }
+};
+
+/**
+ * Keeps a process with all its threads on one core, so that two that are measured do not take each other's time; on a
+ * machine with fewer than two cores nothing is done.
+ */
+export const keepOnCore = (pid: number, core: number): void => {
+  if (availableParallelism() < 2) return;
+  execFileSync(requireProgram('taskset'), ['--all-tasks', '--cpu-list', '--pid', String(core), String(pid)], {
+    stdio: 'ignore',
+  });
 };
 
 /** Load average of the last minute: what else the machine did. */

@@ -6,7 +6,7 @@ let server: S3Server | null = null;
 
 serveQuestions({
   start: async (options: S3ServerOptions) => {
-    server = await startS3Server(options);
+    server = await startS3Server({ ...options, keepsBodies: false });
     return { endpoint: server.endpoint };
   },
   counts: () => ({ puts: server?.counts.get('PUT 200') ?? 0 }),

@@ -1,6 +1,6 @@
 /** A spool that has lost its bucket for a while: recordings that go on, with closed segments, none of them stored. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { encodeKey, mediaType, type ObjectName } from '@weir/contracts';
 import { openLedger, openSpool } from '@weir/spool';
@@ -22,23 +22,44 @@ const codecs = {
 /** A spool that is filled: ids of its recordings, and its segments' files in the order they were closed in. */
 export type LoadedSpool = { ids: string[]; files: BacklogFile[] };
 
+/** Bytes on the disk that any number of files may have. */
+type Content = { path: string; bytes: number; sha256: string };
+
+// So many different contents: 5,000 segments of 1 MB are 64 MB on the disk, and the disk is not what is measured.
+const contentsEach = 64;
+
 /** Fills the spool at `dir`. */
 export const loadBacklog = (dir: string, { recordings, segments, bytes }: Backlog): LoadedSpool => {
   using spool = openSpool(dir);
   using ledger = openLedger(dir);
   const files: BacklogFile[] = [];
-  const write = (recordingDir: string, name: ObjectName, content: Uint8Array) => {
+  const make = (name: string, length: number): Content => {
+    const content = randomBytes(length);
+    const path = join(dir, '..', name);
+    writeFileSync(path, content);
+    return { path, bytes: length, sha256: createHash('sha256').update(content).digest('hex') };
+  };
+  const contentsOf = (track: (typeof tracks)[number]): Content[] => {
+    const length = Math.ceil(bytes * (track === 'video' ? 5 / 6 : 1 / 6));
+    return Array.from({ length: contentsEach }, (_, at) => make(`${track}-${at}`, length));
+  };
+  const contents = { video: contentsOf('video'), audio: contentsOf('audio') };
+  const write = (recordingDir: string, name: ObjectName, { path: from, ...facts }: Content) => {
     const path = join(dir, encodeKey(recordingDir, name));
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, content);
-    return { path, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') };
+    linkSync(from, path);
+    return { path, ...facts };
   };
   const started = Array.from({ length: recordings }, (_, index) => {
     const who = { nodeId: 'bench', nodeAlias: 'bench', cause: 'auto', baseDir: null } as const;
     const { recording_id: id } = spool.startRecording({ stream: `bench-${index}`, ...who });
     const { dir: recordingDir } = ledger.manifestOf(id, 'all');
     for (const track of tracks) {
-      const { path: _, ...written } = write(recordingDir, { kind: 'init', track, period: 1 }, randomBytes(700));
+      const { path: _, ...written } = write(
+        recordingDir,
+        { kind: 'init', track, period: 1 },
+        make(`init-${id}-${track}`, 700),
+      );
       spool.addInit(id, { track, period: 1, timescale: timescales[track], ...codecs[track], ...written });
     }
     return { id, recordingDir };
@@ -49,9 +70,8 @@ export const loadBacklog = (dir: string, { recordings, segments, bytes }: Backlo
     const number = Math.floor(at / recordings) + 1;
     const closed = tracks.map((track) => {
       const timescale = timescales[track];
-      const share = track === 'video' ? 5 / 6 : 1 / 6;
       const name = { kind: 'segment', track, number } as const;
-      const { path, ...written } = write(recordingDir, name, randomBytes(Math.ceil(bytes * share)));
+      const { path, ...written } = write(recordingDir, name, contents[track][at % contentsEach] as Content);
       files.push({ key: encodeKey(recordingDir, name), path, ...written, type: mediaType(name) });
       const seconds = segmentMs / 1000;
       const base_time = (number - 1) * seconds * timescale;

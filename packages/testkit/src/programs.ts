@@ -14,6 +14,7 @@ const packages = {
   curl: 'curl',
   xmllint: 'libxml2-utils',
   setpriv: 'util-linux',
+  taskset: 'util-linux',
   ps: 'procps',
 } as const;
 

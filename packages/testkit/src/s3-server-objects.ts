@@ -37,8 +37,10 @@ const load = (directory: string): Map<string, StoredObject> => {
   return objects;
 };
 
-/** Opens the store; objects below `root` from an earlier life are there again. */
-export const openObjectStore = (buckets: readonly string[], root?: string): ObjectStore => {
+const noBody = Buffer.alloc(0);
+
+/** Opens the store; objects below `root` from an earlier life are there again. Without bodies it keeps what is told of them. */
+export const openObjectStore = (buckets: readonly string[], root?: string, keepsBodies = true): ObjectStore => {
   const all = new Map<string, Map<string, StoredObject>>();
   const place = (bucket: string, key: string): string => join(root ?? '', bucket, fileOf(key));
   const createBucket = (bucket: string): void => {
@@ -52,7 +54,7 @@ export const openObjectStore = (buckets: readonly string[], root?: string): Obje
     createBucket,
     get: (bucket, key) => all.get(bucket)?.get(key),
     put: (bucket, key, object) => {
-      all.get(bucket)?.set(key, object);
+      all.get(bucket)?.set(key, keepsBodies ? object : { ...object, body: noBody });
       if (root === undefined) return;
       const { body, ...about } = object;
       writeFileSync(`${place(bucket, key)}.bin`, body);

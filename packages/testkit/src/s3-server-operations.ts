@@ -1,10 +1,10 @@
 import type { ObjectStore, StoredObject } from './s3-server-objects.ts';
-import { checkPayload } from './s3-server-payload.ts';
+import { checkPayload, type Payload } from './s3-server-payload.ts';
 import { S3Refusal, xmlText } from './s3-server-refusal.ts';
 import type { WireRequest } from './s3-server-signature.ts';
 
 /** A request whose signature is good, with its bucket and key taken from path or host. */
-export type Operation = WireRequest & { readonly bucket: string; readonly key: string; readonly body: Buffer };
+export type Operation = WireRequest & { readonly bucket: string; readonly key: string; readonly body: Payload };
 
 export type S3Answer = { readonly status: number; readonly headers: Record<string, string>; readonly body: Buffer };
 

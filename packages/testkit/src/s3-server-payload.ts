@@ -2,8 +2,14 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { S3Refusal } from './s3-server-refusal.ts';
 
-/** What is known of a body once all its promises are kept. */
-export type Payload = { readonly bytes: Buffer; readonly md5: Buffer; readonly sha256: Buffer };
+/** A body with what its promises are compared with; `bytes` is empty when it was not to be kept. */
+export type Payload = {
+  readonly bytes: Buffer;
+  readonly length: number;
+  readonly md5: Buffer;
+  readonly sha256: Buffer;
+  readonly crc32: Buffer;
+};
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -40,12 +46,6 @@ const checkContentHash = (announced: string | undefined, payload: Payload): void
   throw new S3Refusal(400, 'XAmzContentSHA256Mismatch', message);
 };
 
-const crc32Of = (bytes: Buffer): Buffer => {
-  const sum = Buffer.alloc(4);
-  sum.writeUInt32BE(crc32(bytes));
-  return sum;
-};
-
 const checkChecksums = (headers: Headers, payload: Payload): void => {
   for (const [name, value] of Object.entries(headers)) {
     const algorithm = /^x-amz-checksum-(.+)$/.exec(name)?.[1];
@@ -53,7 +53,7 @@ const checkChecksums = (headers: Headers, payload: Payload): void => {
     if (algorithm !== 'sha256' && algorithm !== 'crc32') {
       throw new S3Refusal(501, 'NotImplemented', `checksum ${algorithm} is not implemented here`);
     }
-    const sum = algorithm === 'sha256' ? payload.sha256 : crc32Of(payload.bytes);
+    const sum = algorithm === 'sha256' ? payload.sha256 : payload.crc32;
     if (Buffer.from(value, 'base64').length !== sum.length) throw invalid(`Value for ${name} header is invalid.`);
     if (sum.toString('base64') === value) continue;
     const message = `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`;
@@ -70,16 +70,45 @@ const checkMd5 = (announced: string | undefined, payload: Payload): void => {
   throw new S3Refusal(400, 'BadDigest', 'The Content-MD5 you specified did not match what we received.');
 };
 
-const payloadOf = (bytes: Buffer): Payload => ({
-  bytes,
-  md5: createHash('md5').update(bytes).digest(),
-  sha256: createHash('sha256').update(bytes).digest(),
-});
+/** Takes a body in as it comes. */
+export const payloadReceiver = (keepsBytes: boolean) => {
+  const md5 = createHash('md5');
+  const sha256 = createHash('sha256');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  let crc = 0;
+  return {
+    /** Takes the next bytes; tells how many there are now. */
+    take: (chunk: Buffer): number => {
+      md5.update(chunk);
+      sha256.update(chunk);
+      crc = crc32(chunk, crc);
+      length += chunk.length;
+      if (keepsBytes) chunks.push(chunk);
+      return length;
+    },
+    end: (): Payload => {
+      const sum = Buffer.alloc(4);
+      sum.writeUInt32BE(crc);
+      return { bytes: Buffer.concat(chunks), length, md5: md5.digest(), sha256: sha256.digest(), crc32: sum };
+    },
+  };
+};
+
+const payloadOf = (bytes: Buffer): Payload => {
+  const receiver = payloadReceiver(true);
+  receiver.take(bytes);
+  return receiver.end();
+};
+
+/** True of a body whose bytes are needed whole: the object is what its chunks say. */
+export const isChunked = (headers: Headers): boolean =>
+  headers['x-amz-content-sha256'] === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER';
 
 /** The object in a PUT's body, after every hash and length its headers and trailers promise; throws `S3Refusal`. */
-export const checkPayload = (body: Buffer, headers: Headers): Payload => {
-  if (headers['x-amz-content-sha256'] === 'STREAMING-UNSIGNED-PAYLOAD-TRAILER') {
-    const { bytes, trailers } = decodeChunked(body);
+export const checkPayload = (body: Payload, headers: Headers): Payload => {
+  if (isChunked(headers)) {
+    const { bytes, trailers } = decodeChunked(body.bytes);
     if (String(bytes.length) !== headers['x-amz-decoded-content-length']) {
       throw new S3Refusal(400, 'IncompleteBody', 'x-amz-decoded-content-length is not the length of the chunks');
     }
@@ -90,9 +119,8 @@ export const checkPayload = (body: Buffer, headers: Headers): Payload => {
     checkChecksums(trailers, payload);
     return payload;
   }
-  const payload = payloadOf(body);
-  checkContentHash(headers['x-amz-content-sha256'], payload);
-  checkChecksums(headers, payload);
-  checkMd5(headers['content-md5'], payload);
-  return payload;
+  checkContentHash(headers['x-amz-content-sha256'], body);
+  checkChecksums(headers, body);
+  checkMd5(headers['content-md5'], body);
+  return body;
 };

@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type S3Fault, type S3FaultRule, type S3Faults, s3Faults } from './s3-server-faults.ts';
 import { type ObjectStore, openObjectStore } from './s3-server-objects.ts';
 import { type Operation, perform, type S3Answer } from './s3-server-operations.ts';
+import { isChunked, type Payload, payloadReceiver } from './s3-server-payload.ts';
 import { refusalXml, S3Refusal } from './s3-server-refusal.ts';
 import { verifySignature, type WireRequest } from './s3-server-signature.ts';
 
@@ -23,6 +24,8 @@ export type S3ServerOptions = {
   readonly buckets: readonly string[];
   /** Keeps objects in this directory as well, over restarts. */
   readonly root?: string;
+  /** False: bodies are checked and forgotten, and every object is empty; for long runs. */
+  readonly keepsBodies?: boolean;
   readonly now?: () => number;
   readonly faults?: readonly S3FaultRule[];
   /** Header names, in lower case, that this server claims not to know: 501, as from S3-compatible services. */
@@ -52,6 +55,8 @@ export type S3Server = {
   readonly requests: S3RequestRecord[];
   /** How many requests were answered so, by `"<method> <status>"`. */
   readonly counts: Map<string, number>;
+  /** How many connections were made to it. */
+  readonly connections: number;
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -93,16 +98,13 @@ const targetOf = (request: IncomingMessage): Target => {
     : { wire, bucket: decoded.slice(0, slash), key: decoded.slice(slash + 1) };
 };
 
-const readBody = async (request: IncomingMessage): Promise<Buffer> => {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+const readBody = async (request: IncomingMessage, keepsBytes: boolean): Promise<Payload> => {
+  const receiver = payloadReceiver(keepsBytes);
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes)
+    if (receiver.take(chunk) > maxBodyBytes)
       throw new S3Refusal(400, 'EntityTooLarge', 'Your proposed upload exceeds the maximum size');
-    chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  return receiver.end();
 };
 
 const answerOf = (refusal: S3Refusal, requestId: string): S3Answer => ({
@@ -127,6 +129,7 @@ type Context = {
   readonly store: ObjectStore;
   readonly faults: S3Faults;
   readonly refusedHeaders: readonly string[];
+  readonly keepsBodies: boolean;
   readonly now: () => number;
   readonly record: (entry: S3RequestRecord) => void;
   readonly nextId: () => string;
@@ -156,7 +159,7 @@ const handle = async (request: IncomingMessage, response: ServerResponse, contex
     }
     const refused = context.refusedHeaders.find((name) => wire.headers[name] !== undefined);
     if (refused !== undefined) throw new S3Refusal(501, 'NotImplemented', `${refused} is not implemented.`);
-    const body = await readBody(request);
+    const body = await readBody(request, context.keepsBodies || isChunked(wire.headers));
     facts = { ...facts, bodyBytes: body.length };
     const operation: Operation = { ...wire, bucket, key, body };
     answer = perform(operation, context.store, context.now());
@@ -187,7 +190,7 @@ const handle = async (request: IncomingMessage, response: ServerResponse, contex
 /** Starts the server on 127.0.0.1; dispose of it to stop it and close its connections. */
 export const startS3Server = async (options: S3ServerOptions): Promise<S3Server> => {
   const { accessKey, secretKey, sessionToken, region = 'us-east-1', now = Date.now } = options;
-  const store = openObjectStore(options.buckets, options.root);
+  const store = openObjectStore(options.buckets, options.root, options.keepsBodies);
   const faults = s3Faults();
   for (const rule of options.faults ?? []) faults.add(rule);
   const requests: S3RequestRecord[] = [];
@@ -204,10 +207,14 @@ export const startS3Server = async (options: S3ServerOptions): Promise<S3Server>
     return serial.toString(16).toUpperCase().padStart(16, '0');
   };
   const identity = { accessKey, secretKey, region, ...(sessionToken === undefined ? {} : { sessionToken }) };
-  const { refusedHeaders = [] } = options;
-  const context: Context = { identity, store, faults, refusedHeaders, now, record, nextId };
+  const { refusedHeaders = [], keepsBodies = true } = options;
+  const context: Context = { identity, store, faults, refusedHeaders, keepsBodies, now, record, nextId };
   const server = createServer((request, response) => {
     handle(request, response, context).catch(() => request.socket.destroy());
+  });
+  let connections = 0;
+  server.on('connection', () => {
+    connections += 1;
   });
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');
@@ -220,5 +227,17 @@ export const startS3Server = async (options: S3ServerOptions): Promise<S3Server>
     await closed;
   };
   const endpoint = `http://127.0.0.1:${port}`;
-  return { endpoint, port, store, faults, requests, counts, stop, [Symbol.asyncDispose]: stop };
+  return {
+    endpoint,
+    port,
+    store,
+    faults,
+    requests,
+    counts,
+    get connections() {
+      return connections;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 };
