@@ -1,3 +1,4 @@
+import { answerText, readAnswer } from './answer-text.ts';
 import type { LastingSource, ObjectHead, ObjectMeta, Presigned } from './bucket.ts';
 import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
 import { digestBody, type ObjectDigest } from './object-digest.ts';
@@ -9,34 +10,10 @@ export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 
 export type PresignedDeps = { readonly fetch?: FetchLike | undefined; readonly now: () => number };
 
-const answerLimitBytes = 16 * 1024;
-
-const answerText = async (response: Response): Promise<string> => {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      chunks.push(chunk);
-      bytes += chunk.byteLength;
-      if (bytes >= answerLimitBytes) break;
-    }
-  } catch {
-    // The status alone decides then.
-  }
-  return Buffer.concat(chunks).toString();
-};
-
-/** The error code and message of an answer: S3's XML, or a problem document (RFC 9457) of the gateway. */
-const readAnswer = (text: string): { code: string; message: string } => {
-  const xml = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
-  const json = (name: string) => new RegExp(`"${name}"\\s*:\\s*"([^"\\\\]*)"`).exec(text)?.[1];
-  return { code: xml('Code') ?? json('code') ?? '', message: xml('Message') ?? json('detail') ?? json('title') ?? '' };
-};
-
 const codesOfGateway: Record<string, string> = { url_expired: 'RequestExpired', digest_mismatch: 'BadDigest' };
 
 const failureOf = async (method: string, url: string, response: Response, nowMs: number): Promise<BucketError> => {
-  const { code, message } = readAnswer(await answerText(response));
+  const { code, message } = readAnswer(await answerText(response.body ?? []));
   const errorClass = classifyAnswer(response.status, codesOfGateway[code] ?? code, message);
   const said = [response.status, code, message].filter((part) => part !== '').join(' ');
   return new BucketError(errorClass, `${method} ${url}: ${said}`, {

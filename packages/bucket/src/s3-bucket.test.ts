@@ -126,6 +126,29 @@ test('a put tells its hash three times, and all are signed', async () => {
   }
 });
 
+test.each(["a b/ü'(1)*!+&=;,@$~.m4s", '100%/%41?x#y', '日本/1'])('a key as %s is put where it is read', async (key) => {
+  const bucket = open((await startServer()).endpoint, { root: '/r s/' });
+  expect(await bucket.put(key, media, meta)).toBe('stored');
+  expect(await bucket.head(key)).toMatchObject({ bytes: media.length, sha256: meta.sha256 });
+});
+
+test('a put that is refused for its clock is signed by the clock of the bucket the next time', async () => {
+  const server = await startServer({ now: () => now() + 3_600_000 });
+  const bucket = open(server.endpoint);
+  await expect(bucket.put('a', media, meta)).rejects.toMatchObject({ class: 'skew' });
+  expect(await bucket.put('a', media, meta)).toBe('stored');
+});
+
+test('objects of any size go over connections that are kept', async () => {
+  const server = await startServer();
+  const bucket = open(server.endpoint);
+  const large = Buffer.alloc(3_000_000, 7);
+  const about = { ...meta, bytes: large.length, sha256: createHash('sha256').update(large).digest('hex') };
+  for (const key of ['a', 'b', 'c', 'd', 'e']) expect(await bucket.put(key, large, about)).toBe('stored');
+  // One may still be at the end of its answer when the next object goes.
+  expect(server.connections).toBeLessThan(3);
+});
+
 test('a presigned PUT has its promises in signed headers and none in the query', async () => {
   const request = {
     method: 'PUT',

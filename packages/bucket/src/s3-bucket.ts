@@ -13,9 +13,10 @@ import type { Bucket, ByteRange, ListOptions, ObjectBody, ObjectHead } from './b
 import { BucketError } from './bucket-error.ts';
 import { checkKey, checkPrefix, rootPrefix } from './object-key.ts';
 import { clientConfig, type S3Config, sendOptions } from './s3-client.ts';
-import { s3Failure } from './s3-failure.ts';
+import { answerFailure, s3Failure } from './s3-failure.ts';
 import { presignS3 } from './s3-presign.ts';
 import { type Guard, s3Put } from './s3-put.ts';
+import { type S3PutAnswer, signedPut } from './s3-signed-put.ts';
 
 export type S3BucketDeps = {
   readonly now: () => number;
@@ -64,7 +65,8 @@ export const openS3Bucket = (
     where: config.endpoint ?? `AWS region ${config.region ?? 'of the environment'}`,
     accessKeyId: config.access_key_id,
   };
-  const inputOf = (key: string) => ({ Bucket: config.bucket, Key: prefix + checkKey(key) });
+  const fullKey = (key: string): string => prefix + checkKey(key);
+  const inputOf = (key: string) => ({ Bucket: config.bucket, Key: fullKey(key) });
   const guard: Guard = async (doing, action, signal) => {
     try {
       return await action();
@@ -87,7 +89,8 @@ export const openS3Bucket = (
     return unlessMissing(`HEAD ${key}`, async () => headOf(await reader.send(command, sendOptions(signal))), signal);
   };
 
-  const put = s3Put({ writer, inputOf, guard, head, onUnsupported });
+  const failed = (answer: S3PutAnswer, doing: string) => answerFailure(answer, doing, place, now());
+  const put = s3Put({ send: signedPut(writer, config.bucket), fullKey, failed, guard, head, onUnsupported });
 
   const get = (key: string, range?: ByteRange, signal?: AbortSignal): Promise<ObjectBody | null> => {
     const wanted = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end ?? ''}` };

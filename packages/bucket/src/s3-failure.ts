@@ -1,4 +1,5 @@
 import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
+import type { S3PutAnswer } from './s3-signed-put.ts';
 
 /** Where a bucket is and who asks, for messages. */
 export type S3Place = { readonly bucket: string; readonly where: string; readonly accessKeyId: string | undefined };
@@ -9,6 +10,8 @@ type SdkError = Error & {
   readonly Code?: string;
   readonly code?: string;
 };
+
+const where = (doing: string, { bucket, where: at }: S3Place): string => `${doing} in bucket "${bucket}" at ${at}`;
 
 const advice = (errorClass: string, { bucket, accessKeyId }: S3Place): string => {
   const who = accessKeyId === undefined ? 'the credentials' : `access key ${accessKeyId}`;
@@ -32,6 +35,21 @@ const classOf = (error: SdkError): ReturnType<typeof classifyAnswer> | undefined
   return undefined;
 };
 
+/** What S3 said to a request, which is not success, as a `BucketError`. */
+export const answerFailure = (
+  { status, code, message, headers }: S3PutAnswer,
+  doing: string,
+  place: S3Place,
+  nowMs: number,
+): BucketError => {
+  const errorClass = classifyAnswer(status, code, message);
+  const said = [status, code, message].filter((part) => part !== '').join(' ');
+  return new BucketError(errorClass, `${where(doing, place)}: ${said}${advice(errorClass, place)}`, {
+    status,
+    retryAfterMs: retryAfterMs(headers['retry-after'], nowMs),
+  });
+};
+
 /** An error of the SDK as a `BucketError`; what is neither the service's nor the network's stays as it is. */
 export const s3Failure = (thrown: unknown, doing: string, place: S3Place, nowMs: number): unknown => {
   if (!(thrown instanceof Error) || thrown instanceof BucketError) return thrown;
@@ -42,7 +60,7 @@ export const s3Failure = (thrown: unknown, doing: string, place: S3Place, nowMs:
   const said = [status, error.Code ?? error.name, error.message].filter((part) => part !== undefined && part !== '');
   return new BucketError(
     errorClass,
-    `${doing} in bucket "${place.bucket}" at ${place.where}: ${[...new Set(said)].join(' ')}${advice(errorClass, place)}`,
+    `${where(doing, place)}: ${[...new Set(said)].join(' ')}${advice(errorClass, place)}`,
     { status, retryAfterMs: retryAfterMs(error.$response?.headers?.['retry-after'], nowMs), cause: redacted(error) },
   );
 };

@@ -1,18 +1,19 @@
 import { Readable } from 'node:stream';
-import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { type Bucket, isSameObject, type ObjectMeta, type ObjectSource, type PutResult } from './bucket.ts';
 import { BucketError, type BucketErrorClass } from './bucket-error.ts';
 import { namesBytes, refuseForeignHead, unconfirmed } from './put-confirmation.ts';
-import { sendOptions } from './s3-client.ts';
 import { base64OfHex } from './s3-presign.ts';
+import type { S3PutAnswer, SignedPut } from './s3-signed-put.ts';
 import { openSource } from './source-stream.ts';
 
 /** Runs an action and throws its failure as a `BucketError` that says what was being done. */
 export type Guard = <T>(doing: string, action: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
 
 type Needs = {
-  readonly writer: S3Client;
-  readonly inputOf: (key: string) => { Bucket: string; Key: string };
+  readonly send: SignedPut;
+  /** The whole key of one below the root; throws of one that no bucket takes. */
+  readonly fullKey: (key: string) => string;
+  readonly failed: (answer: S3PutAnswer, doing: string) => BucketError;
   readonly guard: Guard;
   readonly head: Bucket['head'];
   readonly onUnsupported: ((header: string) => void) | undefined;
@@ -24,37 +25,21 @@ const isOfClass = (error: unknown, errorClass: BucketErrorClass): boolean =>
 /** The headers beyond plain S3 that a bucket is believed to take. */
 type Abilities = { ifNoneMatch: boolean; checksum: boolean };
 
-const putCommand = (
-  input: { Bucket: string; Key: string },
-  body: Readable | Uint8Array,
-  meta: ObjectMeta,
-  { ifNoneMatch, checksum }: Abilities,
-): PutObjectCommand => {
-  const command = new PutObjectCommand({
-    ...input,
-    Body: body,
-    ContentLength: meta.bytes,
-    ContentType: meta.type,
-    Metadata: { sha256: meta.sha256 },
-    ...(checksum ? { ChecksumSHA256: base64OfHex(meta.sha256) } : {}),
-    ...(meta.createOnly && ifNoneMatch ? { IfNoneMatch: '*' } : {}),
-  });
-  // The payload's hash is part of the signature, so even a service that knows no checksum headers checks the bytes.
-  command.middlewareStack.add(
-    (next) => async (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = meta.sha256;
-      return next(args);
-    },
-    { step: 'build', name: 'signedPayload' },
-  );
-  return command;
-};
+/** The payload's hash is part of the signature, so even a service that knows no checksum headers checks the bytes. */
+const headersOf = (meta: ObjectMeta, { ifNoneMatch, checksum }: Abilities): Record<string, string> => ({
+  'content-length': String(meta.bytes),
+  'content-type': meta.type,
+  'x-amz-content-sha256': meta.sha256,
+  'x-amz-meta-sha256': meta.sha256,
+  ...(checksum ? { 'x-amz-checksum-sha256': base64OfHex(meta.sha256) } : {}),
+  ...(meta.createOnly && ifNoneMatch ? { 'if-none-match': '*' } : {}),
+});
 
 /**
  * `put` of a bucket of S3. Services that answer 501 to `If-None-Match` or to a checksum header are met without it from
  * then on: the first is replaced by a HEAD, of the second the signed payload hash remains.
  */
-export const s3Put = ({ writer, inputOf, guard, head, onUnsupported }: Needs): Bucket['put'] => {
+export const s3Put = ({ send, fullKey, failed, guard, head, onUnsupported }: Needs): Bucket['put'] => {
   const abilities: Abilities = { ifNoneMatch: true, checksum: true };
 
   const compare = async (key: string, meta: ObjectMeta, signal?: AbortSignal): Promise<PutResult | null> => {
@@ -73,6 +58,13 @@ export const s3Put = ({ writer, inputOf, guard, head, onUnsupported }: Needs): B
     throw unconfirmed(`PUT ${key}`);
   };
 
+  const ask: SignedPut = async (key, headers, body, signal) => {
+    const doing = `PUT ${key}`;
+    const answer = await guard(doing, () => send(fullKey(key), headers, body, signal), signal);
+    if (answer.status >= 300) throw failed(answer, doing);
+    return answer;
+  };
+
   const putOnce = async (
     key: string,
     source: ObjectSource,
@@ -82,10 +74,10 @@ export const s3Put = ({ writer, inputOf, guard, head, onUnsupported }: Needs): B
     const before = meta.createOnly && !abilities.ifNoneMatch ? await compare(key, meta, signal) : null;
     if (before !== null) return before;
     const body = source instanceof Uint8Array ? source : openSource(source, meta.bytes);
-    const command = putCommand(inputOf(key), body, meta, abilities);
     try {
-      const answer = await guard(`PUT ${key}`, () => writer.send(command, sendOptions(signal)), signal);
-      if (await namesBytes({ sha256: answer.ChecksumSHA256, etag: answer.ETag }, source, meta)) return 'stored';
+      const answer = await ask(key, headersOf(meta, abilities), body, signal);
+      const { 'x-amz-checksum-sha256': sha256, etag } = answer.headers;
+      if (await namesBytes({ sha256, etag }, source, meta)) return 'stored';
       return await settle(key, meta, signal);
     } catch (error) {
       const found = isOfClass(error, 'precondition') ? await compare(key, meta, signal) : null;
