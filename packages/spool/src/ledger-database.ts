@@ -15,6 +15,12 @@ export type LedgerDatabase = {
   syncDirectory: (path: string) => void;
   /** Runs `work` in one immediate transaction, durable when it returns; an error rolls all of it back. */
   transaction<T>(work: () => T): T;
+  /**
+   * Runs `work` in one immediate transaction that nobody waits for the disk to keep: a power cut may take it back, with
+   * all such since the last durable one, a killed process does not. For leases, and for what is done again without harm.
+   * Inside a transaction it is part of that. Throws when `work` asks for a durable one.
+   */
+  unsynced<T>(work: () => T): T;
   /** Runs reads that all see the ledger of one moment, without keeping anybody from writing. */
   snapshot<T>(work: () => T): T;
   /** Takes the next stamp, max(now in µs, last + 1); only inside a transaction, once for each row changed. */
@@ -81,12 +87,16 @@ const isDamage = (error: unknown): boolean => {
   return typeof code === 'number' && [11, 26].includes(code & 0xff);
 };
 
-const useTransactions = (db: DatabaseSync): Pick<LedgerDatabase, 'transaction' | 'snapshot'> => {
-  let isInside = false;
-  const inside = <T>(begin: string, work: () => T): T => {
-    if (isInside) return work();
+type Transactions = Pick<LedgerDatabase, 'transaction' | 'unsynced' | 'snapshot'>;
+
+const useTransactions = (db: DatabaseSync): Transactions => {
+  let current: keyof Transactions | null = null;
+  const inside = <T>(kind: keyof Transactions, begin: string, work: () => T): T => {
+    if (current === 'unsynced' && kind === 'transaction')
+      throw new Error('a durable step cannot be part of a transaction that a power cut may take back');
+    if (current !== null) return work();
     db.exec(begin);
-    isInside = true;
+    current = kind;
     try {
       const result = work();
       db.exec('commit');
@@ -96,12 +106,22 @@ const useTransactions = (db: DatabaseSync): Pick<LedgerDatabase, 'transaction' |
       if (db.isTransaction) db.exec('rollback');
       throw error;
     } finally {
-      isInside = false;
+      current = null;
     }
   };
   return {
-    transaction: (work) => inside('begin immediate', work),
-    snapshot: (work) => inside('begin', work),
+    transaction: (work) => inside('transaction', 'begin immediate', work),
+    unsynced: (work) => {
+      if (current !== null) return work();
+      // In a WAL this leaves out the sync of a commit; the next durable one makes everything before it durable too.
+      db.exec('pragma synchronous = normal');
+      try {
+        return inside('unsynced', 'begin immediate', work);
+      } finally {
+        db.exec('pragma synchronous = full');
+      }
+    },
+    snapshot: (work) => inside('snapshot', 'begin', work),
   };
 };
 

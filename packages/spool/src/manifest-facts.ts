@@ -76,10 +76,11 @@ export const manifestLedger = (ledger: LedgerDatabase, rows: LedgerRows): Manife
     // Version and rows are of the same moment.
     manifestOf: (recordingId, scope) => ledger.snapshot(() => read(recordingId, scope)),
     manifestsDue: (limit) => ids(manifests.all(limit)),
-    markManifestStored: (recordingId, version) => void manifestPut.run(version, recordingId),
+    // What a power cut takes back of these is put again.
+    markManifestStored: (recordingId, version) => ledger.unsynced(() => void manifestPut.run(version, recordingId)),
     documentsDue: (limit) => ids(documents.all(limit)),
     recordingsPresent: () => present.all() as { recording_id: string; dir: string }[],
-    markDocumentStored: (recordingId, version) => void documentPut.run(version, recordingId),
+    markDocumentStored: (recordingId, version) => ledger.unsynced(() => void documentPut.run(version, recordingId)),
   };
 };
 

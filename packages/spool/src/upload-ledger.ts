@@ -32,6 +32,8 @@ export type UploadLedger = UploadWork & {
   lease(item: LeaseItem, holder: string, untilMs: number): boolean;
   /** Runs several steps in one durable transaction; an error of one rolls all of them back. */
   inOne<T>(steps: () => T): T;
+  /** The same for leases alone, which a power cut may take back: nobody is left to hold them then. */
+  leasesInOne<T>(steps: () => T): T;
   /** Renews every lease that the holder still has. */
   renewAll(holder: string, untilMs: number): void;
   release(item: LeaseItem, holder: string): void;
@@ -61,7 +63,7 @@ const itemKey = (item: LeaseItem): string => {
   }
 };
 
-const leaseKeeper = ({ db, now, transaction }: LedgerDatabase) => {
+const leaseKeeper = ({ db, now, unsynced }: LedgerDatabase) => {
   const take = db.prepare(`insert into leases (item, holder, until_ms) values (:item, :holder, :until)
     on conflict (item) do update set holder = excluded.holder, until_ms = excluded.until_ms
     where leases.holder = excluded.holder or leases.until_ms <= :now or leases.until_ms > :now + ${MAX_LEASE_MS}`);
@@ -74,14 +76,14 @@ const leaseKeeper = ({ db, now, transaction }: LedgerDatabase) => {
   const dropAll = db.prepare('delete from leases where holder = ?');
   return {
     lease: (item: LeaseItem, holder: string, untilMs: number): boolean =>
-      transaction(
+      unsynced(
         () =>
           !isGone(item) &&
           take.run({ item: itemKey(item), holder, until: Math.floor(untilMs), now: Math.floor(now()) }).changes > 0,
       ),
-    renewAll: (holder: string, untilMs: number): void => void renew.run(Math.floor(untilMs), holder),
-    release: (item: LeaseItem, holder: string): void => void drop.run(itemKey(item), holder),
-    releaseAll: (holder: string): void => void dropAll.run(holder),
+    renewAll: (holder: string, untilMs: number): void => unsynced(() => void renew.run(Math.floor(untilMs), holder)),
+    release: (item: LeaseItem, holder: string): void => unsynced(() => void drop.run(itemKey(item), holder)),
+    releaseAll: (holder: string): void => unsynced(() => void dropAll.run(holder)),
   };
 };
 
@@ -174,6 +176,7 @@ export const uploadLedger = (ledger: LedgerDatabase, rows: LedgerRows, root: str
     backlog: () => ({ ...waiting.get() }) as { segments: number; bytes: number },
     oldestWaitingMs: () => (oldest.get() as { start_ms: number } | undefined)?.start_ms ?? null,
     inOne: ledger.transaction,
+    leasesInOne: ledger.unsynced,
     ...leaseKeeper(ledger),
     ...remoteWriter(ledger),
     moveRecordDir: recordMover(ledger, rows),

@@ -21,8 +21,12 @@ type Kind = 'manifest' | 'document';
 
 const MAX_DUE = 256;
 const MAX_REMEMBERED = 4096;
+// Between puts of media the ledger is asked for documents so often at most.
+const LOOK_MS = 100;
 // A day's manifest is long, and a backlog changes it often: its puts take at most one part in so many of the time.
 const SHARE = 5;
+// What a viewer may wait for, and a backlog that drains at hundreds of segments a second does not ask for more.
+const LEAST_MS = 2_000;
 // Making documents blocks the process: no more than a tenth of the time, after a quarter of a second at once.
 const BUILD_SHARE = 0.1;
 const BUILD_BURST_MS = 250;
@@ -73,7 +77,7 @@ const documentPace = (monotonicMs: () => number) => {
       const [oldest] = notBeforeMs.keys();
       if (notBeforeMs.size >= MAX_REMEMBERED && oldest !== undefined) notBeforeMs.delete(oldest);
       notBeforeMs.delete(key);
-      notBeforeMs.set(key, monotonicMs() + tookMs * (SHARE - 1));
+      notBeforeMs.set(key, monotonicMs() + Math.max(LEAST_MS, tookMs * (SHARE - 1)));
     },
   };
 };
@@ -102,8 +106,11 @@ export const documentUploads = (deps: DocumentUploadDeps): (() => void) => {
       if (pace.admits(`${kind} ${id}`)) lane.start(taskOf(kind, id));
     }
   };
+  let lookedMs = Number.NEGATIVE_INFINITY;
   return () => {
-    if (lane.free() <= 0) return;
+    const nowMs = monotonicMs();
+    if (lane.free() <= 0 || nowMs - lookedMs < LOOK_MS) return;
+    lookedMs = nowMs;
     startDue('document', ledger.documentsDue(MAX_DUE));
     startDue('manifest', ledger.manifestsDue(MAX_DUE));
   };

@@ -10,8 +10,8 @@ export type LedgerBatch = <T>(step: () => T) => Promise<T>;
 
 type Waiting = { run: () => unknown; resolve: (value: never) => void; reject: (error: unknown) => void };
 
-/** As long as a sync of a slow disk: the first waits for others, and at most so many go together. */
-const GATHER_MS = 4;
+/** The first waits for others, and at most so many go together: no place among the puts is held meanwhile. */
+const GATHER_MS = 100;
 const MAX_STEPS = 64;
 
 /** Makes the group commit of one process. */

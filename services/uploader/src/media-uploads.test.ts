@@ -8,6 +8,7 @@ import { type Ledger, openLedger } from '@weir/spool';
 import { expect, test } from 'vitest';
 import { openCircuit } from './circuit.ts';
 import { ledgerBatch } from './ledger-batch.ts';
+import { fileMemory } from './local-file.ts';
 import { mediaUploads } from './media-uploads.ts';
 import type { SendObject } from './object-sender.ts';
 import { putLane } from './put-lane.ts';
@@ -34,7 +35,12 @@ const counting = (ledger: Ledger) => {
 };
 
 /** Uploads of a ledger whose time is the test's; `sent` has the keys in the order in which they went. */
-const uploadsOf = (ledger: Ledger, places: number, answer: (key: string) => Promise<void> | void = () => undefined) => {
+const uploadsOf = (
+  ledger: Ledger,
+  places: number,
+  answer: (key: string) => Promise<void> | void = () => undefined,
+  memory = fileMemory(places),
+) => {
   const clock = { ms: 0 };
   const sent: string[] = [];
   const again = { count: 0 };
@@ -58,7 +64,15 @@ const uploadsOf = (ledger: Ledger, places: number, answer: (key: string) => Prom
   };
   const lane = putLane(places, { ...shared, ...told, signal: new AbortController().signal });
   const look = mediaUploads(
-    { ledger, batch: ledgerBatch(ledger), lane, send, log, monotonicMs: chance.monotonicMs },
+    {
+      ledger,
+      batch: ledgerBatch(ledger),
+      lane,
+      memory,
+      send,
+      log,
+      monotonicMs: chance.monotonicMs,
+    },
     () => {
       again.count += 1;
     },
@@ -226,3 +240,36 @@ test('ten thousand segments that cannot go are looked at in pieces, and do not k
   expect(videoOf(uploads.sent)).toEqual(['cam-2 1']);
   expect(mostVisits).toBeLessThanOrEqual(128);
 }, 30_000);
+
+test('while a backlog drains, many segments share a commit, and each file is read once', async () => {
+  using t = testSpool();
+  const id = t.start('cam-1');
+  storeInits(t, id);
+  const segments = 40;
+  for (let number = 1; number <= segments; number += 1) t.close(id, number, 10);
+  const work = { commits: 0, reads: 0, out: 0 };
+  const counted: Ledger = {
+    ...t.ledger,
+    inOne: (steps) => {
+      work.commits += 1;
+      return t.ledger.inOne(steps);
+    },
+  };
+  const memory = fileMemory(8);
+  const countedMemory: typeof memory = {
+    take: () => {
+      work.reads += 1;
+      work.out += 1;
+      return memory.take();
+    },
+    giveBack: (slab) => {
+      work.out -= 1;
+      memory.giveBack(slab);
+    },
+  };
+  const uploads = uploadsOf(counted, 8, undefined, countedMemory);
+  while (t.ledger.backlog().segments > 0) await uploads.turn();
+  expect(uploads.sent).toHaveLength(2 * segments);
+  expect(work.commits).toBeLessThanOrEqual(segments / 4);
+  expect({ ...work, commits: 0 }).toEqual({ commits: 0, reads: 2 * segments, out: 0 });
+});

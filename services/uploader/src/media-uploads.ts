@@ -17,7 +17,7 @@ import type {
 } from '@weir/spool';
 import type { LedgerBatch } from './ledger-batch.ts';
 import { liveSegments } from './live-segments.ts';
-import { checkedFile } from './local-file.ts';
+import { checkedFile, type FileMemory } from './local-file.ts';
 import type { SendObject } from './object-sender.ts';
 import type { PutLane, PutTask, TaskOutcome } from './put-lane.ts';
 import { waitingSweep } from './waiting-sweep.ts';
@@ -27,6 +27,7 @@ export type MediaUploadDeps = {
   ledger: Ledger;
   batch: LedgerBatch;
   lane: PutLane;
+  memory: FileMemory;
   send: SendObject;
   log: Log;
   monotonicMs: () => number;
@@ -63,17 +64,19 @@ const moveTaken = (
 };
 
 const putFiles = async (
-  { ledger, send }: MediaUploadDeps,
+  { ledger, memory, send }: MediaUploadDeps,
   item: UploadItem,
   signal: AbortSignal,
 ): Promise<TaskOutcome> => {
   for (const file of filesOf(item)) {
-    const checked = await checkedFile(file);
+    const checked = await checkedFile(file, memory);
     if ('damage' in checked) return { kind: 'damaged', reason: checked.damage };
     const { key, bytes, sha256, track } = file;
     const type = mediaType({ kind: 'init', track, period: 1 });
     const meta = { bytes, sha256, type, createOnly: true };
     const result = await send({ key, source: checked.source, meta, spool: ledger.spoolId }, signal);
+    // After a failure the connection may still read from it: then it is left to the collector.
+    if (checked.slab !== null) memory.giveBack(checked.slab);
     if (result === 'exists-different') return { kind: 'occupied', reason: `the bucket has another object at ${key}` };
   }
   return { kind: 'done' };
@@ -93,12 +96,9 @@ const taskOf = (deps: MediaUploadDeps, item: UploadItem, uselessFor: string | nu
     key: keyOf(item),
     lease: item,
     fields: { kind, recording, recordDir, ...which },
-    run: async (signal) => {
-      const outcome: TaskOutcome =
-        uselessFor === null ? await putFiles(deps, item, signal) : { kind: 'useless', reason: uselessFor };
-      if (outcome.kind === 'done') await deps.batch(() => markStored(deps, item));
-      return outcome;
-    },
+    run: async (signal) =>
+      uselessFor === null ? putFiles(deps, item, signal) : { kind: 'useless', reason: uselessFor },
+    stored: () => deps.batch(() => markStored(deps, item)),
     refused: (reason) => deps.ledger.markRefused(item, reason),
     ...(item.kind === 'init' ? { taken: (reason: string) => moveTaken(deps, item, reason) } : {}),
   };
@@ -171,7 +171,7 @@ export const mediaUploads = (deps: MediaUploadDeps, again: () => void) => {
   return (): void => {
     if (lane.free() <= 0) return;
     // All leases of a look are one commit.
-    deps.ledger.inOne(() => {
+    deps.ledger.leasesInOne(() => {
       begin();
       while (lane.free() > 0 && startNext());
     });

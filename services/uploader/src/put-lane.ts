@@ -1,6 +1,7 @@
 /**
- * A lane puts objects, at most so many at once. Invariants: an object is put only under its lease, which is given up
- * when the put ends; an object that failed waits its own delay; while the circuit is open one probe goes at a time.
+ * A lane puts objects, at most so many at once; what is put and waits for the ledger takes no place. Invariants: an
+ * object is put only under its lease, which is given up when the ledger knows how it ended; an object that failed waits
+ * its own delay; while the circuit is open one probe goes at a time.
  */
 import { isAbort, type Log } from '@weir/runtime';
 import type { LeaseItem, UploadLedger } from '@weir/spool';
@@ -23,6 +24,8 @@ export type PutTask = {
   /** For the log. */
   fields: Record<string, unknown>;
   run(signal: AbortSignal): Promise<TaskOutcome>;
+  /** Writes down that it is done; the next put does not wait for it. */
+  stored?: () => Promise<void>;
   /** It will never be stored; absent: it is tried again for ever. */
   refused?: (reason: string) => void;
   /** Its directory belongs to another spool; true when it was given another one. */
@@ -73,6 +76,7 @@ const contactOf = ({ kind }: PutVerdict): PutOutcome => (kind === 'outage' ? 'ou
 export const putLane = (places: number, deps: LaneDeps): PutLane => {
   const { ledger, holder, retries, circuit, budget, log, now, signal, counted, freed } = deps;
   const running = new Map<string, Promise<void>>();
+  let putting = 0;
 
   const wait = (task: PutTask, { kind, cause, reason, ...limits }: PutVerdict): void => {
     const delayMs = retries.failed(task.key, { ...limits, isRefusal: kind === 'never' });
@@ -120,15 +124,22 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
     return outcome.kind === 'occupied' ? 'contact' : 'unasked';
   };
 
-  const work = async (task: PutTask): Promise<void> => {
+  /** Puts it; true when it is done. */
+  const put = async (task: PutTask): Promise<boolean> => {
     const ended = circuit.begin();
     try {
-      ended(onOutcome(task, await task.run(signal)));
+      const outcome = await task.run(signal);
+      ended(onOutcome(task, outcome));
+      return outcome.kind === 'done';
     } catch (error) {
-      if (signal.aborted || isAbort(error)) return ended('unasked');
+      if (signal.aborted || isAbort(error)) {
+        ended('unasked');
+        return false;
+      }
       const verdict = onFailure(task, error);
       counted(verdict.cause);
       ended(contactOf(verdict), verdict);
+      return false;
     }
   };
 
@@ -142,7 +153,13 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
 
   const settle = async (task: PutTask): Promise<void> => {
     try {
-      await work(task);
+      putting += 1;
+      const isDone = await put(task).finally(() => {
+        putting -= 1;
+      });
+      if (!isDone || task.stored === undefined) return;
+      freed();
+      await task.stored();
     } catch (error) {
       log.error({ ...task.fields, err: error }, 'the ledger did not take what happened; the object is put again');
       retries.failed(task.key, { capMs: 60_000 });
@@ -156,11 +173,10 @@ export const putLane = (places: number, deps: LaneDeps): PutLane => {
   const admits = (key: string): boolean => !running.has(key) && !retries.isWaiting(key);
 
   return {
-    free: () =>
-      circuit.admits() && budget.admits() ? Math.min(places - running.size, circuit.isOpen ? 1 : places) : 0,
+    free: () => (circuit.admits() && budget.admits() ? Math.min(places - putting, circuit.isOpen ? 1 : places) : 0),
     admits,
     start: (task) => {
-      if (signal.aborted || running.size >= places || !admits(task.key) || !circuit.admits()) return false;
+      if (signal.aborted || putting >= places || !admits(task.key) || !circuit.admits()) return false;
       if (!ledger.lease(task.lease, holder, now() + LEASE_MS)) return false;
       running.set(task.key, settle(task));
       return true;

@@ -3,6 +3,7 @@ import type { Ledger } from '@weir/spool';
 import { type Circuit, openCircuit } from './circuit.ts';
 import { documentUploads } from './document-uploads.ts';
 import { ledgerBatch } from './ledger-batch.ts';
+import { fileMemory } from './local-file.ts';
 import { mediaUploads } from './media-uploads.ts';
 import { objectSender } from './object-sender.ts';
 import { openPulse } from './pulse.ts';
@@ -73,7 +74,7 @@ const openPuts = (deps: SpoolWorkDeps, retries: RetryTable, circuit: Circuit, fr
   const lanes = [putLane(places, shared), putLane(places, shared)] as const;
   const { monotonicMs } = deps;
   const lookForMedia = mediaUploads(
-    { ledger, batch: ledgerBatch(ledger), lane: lanes[0], send, log, monotonicMs },
+    { ledger, batch: ledgerBatch(ledger), lane: lanes[0], memory: fileMemory(places), send, log, monotonicMs },
     freed,
   );
   const lookForDocuments = documentUploads({ ledger, lane: lanes[1], send, monotonicMs });
