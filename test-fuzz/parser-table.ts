@@ -3,6 +3,7 @@
  * parser is a further row; `fuzz.test.ts` holds that none is forgotten.
  */
 import fc from 'fast-check';
+import { readAnswer } from '../packages/bucket/src/answer-text.ts';
 import { decodeDayMpdPath } from '../packages/catalog/src/day-totals.ts';
 import { decodePackedHour, decodeStoredSummary, encodePackedHour } from '../packages/catalog/src/packed-hour.ts';
 import { ivfReader } from '../packages/cli/src/publish/ivf.ts';
@@ -810,6 +811,15 @@ const names: Parser[] = [
     ),
     worst: worst.names,
     read: (bytes) => parseTimelineTime(textOf(bytes)),
+  },
+  {
+    name: 'answer-of-a-bucket',
+    covers: ['packages/bucket/src/answer-text.ts#readAnswer'],
+    inputs: textInputs(
+      '<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>',
+      '{"code":"url_expired","detail":"over","title":"expired"}',
+    ),
+    read: (bytes) => readAnswer(textOf(bytes)),
   },
   {
     name: 'byte-range',
