@@ -1,8 +1,8 @@
-import { answerText, readAnswer } from './answer-text.ts';
 import type { LastingSource, ObjectHead, ObjectMeta, Presigned } from './bucket.ts';
 import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
 import { digestBody, type ObjectDigest } from './object-digest.ts';
 import { namesBytes } from './put-confirmation.ts';
+import { readRefusal, refusalText } from './refusal-text.ts';
 import { sourceBlob } from './source-stream.ts';
 
 /** `fetch`, or what has its shape: the overlay's HTTP client. */
@@ -13,7 +13,7 @@ export type PresignedDeps = { readonly fetch?: FetchLike | undefined; readonly n
 const codesOfGateway: Record<string, string> = { url_expired: 'RequestExpired', digest_mismatch: 'BadDigest' };
 
 const failureOf = async (method: string, url: string, response: Response, nowMs: number): Promise<BucketError> => {
-  const { code, message } = readAnswer(await answerText(response.body ?? []));
+  const { code, message } = readRefusal(await refusalText(response.body ?? []));
   const errorClass = classifyAnswer(response.status, codesOfGateway[code] ?? code, message);
   const said = [response.status, code, message].filter((part) => part !== '').join(' ');
   return new BucketError(errorClass, `${method} ${url}: ${said}`, {
