@@ -1,5 +1,5 @@
 // `npm test`: set-up, the programs that tests use from outside, then lint, type check, unit and end-to-end tests, and five runs of
-// `npm run test:nemesis`.
+// `npm run test:nemesis`, and one of a known-bad build, which that has to notice.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -45,6 +45,7 @@ const steps = [
   ['unit tests', 'vitest', ['run', '--project', 'unit']],
   ['end-to-end tests', 'vitest', ['run', '--project', 'e2e']],
   ['everything that goes wrong, by seed', 'node', ['test-nemesis/nemesis.ts']],
+  ['a build that deletes too early', 'node', ['test-nemesis/nemesis.ts', '--mutation=delete-before-confirm']],
 ];
 
 setUp();

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadOrCreateSecret } from '@weir/runtime';
 import { freePort, openTcpProxy, type TcpProxy } from '@weir/testkit';
+import { type Mutation, mutatedEnvironment } from './mutations.ts';
 import type { Plan } from './plan.ts';
 import { type ServiceProcess, serviceProcess } from './service-process.ts';
 import { bucketIdentity, bucketPlace, type Surroundings } from './surroundings.ts';
@@ -34,6 +35,8 @@ export type InstallationOptions = {
   spool: string;
   /** The tree of Weir's source. */
   source: string;
+  /** A known-bad build; null: the tree as it is. */
+  mutation: Mutation | null;
   endedByItself(name: string, how: string): void;
 };
 
@@ -91,7 +94,7 @@ ${plan.upload === 'own' ? storageConfig(around) : ''}`;
 
 /** Makes both sides and starts their services. */
 export const startInstallation = async (options: InstallationOptions, around: Surroundings): Promise<Installation> => {
-  const { plan, directory, source, endedByItself } = options;
+  const { plan, directory, source, mutation, endedByItself } = options;
   await using stack = new AsyncDisposableStack();
   const [cloud, site, logs] = ['cloud', 'site', 'logs'].map((name) => join(directory, name)) as [
     string,
@@ -111,10 +114,18 @@ export const startInstallation = async (options: InstallationOptions, around: Su
   }).trim();
   const token = await loadOrCreateSecret(join(cloud, 'data/secrets/api-token'));
   writeFileSync(join(site, 'weir.toml'), siteConfig(options, around, { port: proxies.gateway.port, token, publicKey }));
-  const preload = `--import=${fileURLToPath(new URL('./shifted-clock.mjs', import.meta.url))}`;
-  const siteEnv = { NODE_OPTIONS: preload, NEMESIS_CLOCK: around.siteClockPath };
+  const preload = (name: string) => `--import=${fileURLToPath(new URL(name, import.meta.url))}`;
+  const edited = mutation === null ? null : preload('./mutated-source.mjs');
+  const edits = mutation === null ? {} : mutatedEnvironment(mutation);
+  const preloads = (...names: (string | null)[]) => names.filter((name) => name !== null).join(' ');
+  const siteEnv = {
+    ...edits,
+    NODE_OPTIONS: preloads(preload('./shifted-clock.mjs'), edited),
+    NEMESIS_CLOCK: around.siteClockPath,
+  };
+  const cloudEnv = { ...edits, NODE_OPTIONS: preloads(edited) };
   const service = (cwd: string, name: string, args: readonly string[]): ServiceProcess => {
-    const env: Record<string, string> = cwd === site ? siteEnv : {};
+    const env: Record<string, string> = cwd === site ? siteEnv : cloudEnv;
     return stack.use(
       serviceProcess({ name, source, cwd, args, env, logPath: join(logs, `${name}.log`), endedByItself }),
     );

@@ -2,7 +2,8 @@
  * `npm run test:nemesis`: Weir against everything that goes wrong, by seed. Without a flag it runs the fixed seeds of
  * every `npm test`; `--runs=50` runs the seeds from `--seed` (1) on, `--seeds=3,7-9` those. Each run prints what was
  * planned and what became of every frame; the command fails when one was lost that no fault may cost, or that no gap row
- * tells of, or when one is there twice. `--keep` keeps the directories, with the logs, of runs that failed.
+ * tells of, or when one is there twice. `--mutation=delete-before-confirm` runs a known-bad build, and fails when that is
+ * not noticed. `--keep` keeps the directories, with the logs, of runs that failed.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,9 +12,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startPostgres } from '@weir/testkit';
 import { type FaultKind, faultKinds } from './fault-kinds.ts';
+import { type Mutation, mutationOf } from './mutations.ts';
 import { makeFrameSource } from './numbered-frames.ts';
 import { planLine, planOf } from './plan.ts';
-import { accountLines, totalLines } from './report.ts';
+import { accountLines, lostFrames, totalLines } from './report.ts';
 import { type RunResult, runPlan } from './run.ts';
 import { fixedSeeds, seedsOf } from './seeds.ts';
 
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     runs: { type: 'string' },
     faults: { type: 'string' },
+    mutation: { type: 'string' },
     tree: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
     'settle-seconds': { type: 'string', default: '60' },
     keep: { type: 'boolean', default: false },
@@ -38,24 +41,25 @@ const whole = (name: string, text: string): number => {
   return Number(text);
 };
 
-const kindsOf = (text: string | undefined): readonly FaultKind[] => {
-  if (text === undefined) return faultKinds;
+const kindsOf = (text: string | undefined, mutation: Mutation | null): readonly FaultKind[] => {
+  if (text === undefined) return mutation?.faults ?? faultKinds;
   const kinds = text.split(',');
   const unknown = kinds.find((kind) => !faultKinds.includes(kind as FaultKind));
   if (unknown !== undefined) throw new Error(`--faults: ${unknown} is none of ${faultKinds.join(', ')}`);
   return kinds as FaultKind[];
 };
 
-const wantedSeeds = (): readonly number[] => {
+const wantedSeeds = (mutation: Mutation | null): readonly number[] => {
   if (values.seeds !== undefined) return seedsOf(values.seeds);
-  if (values.runs === undefined) return fixedSeeds;
+  if (values.runs === undefined) return mutation === null ? fixedSeeds : [mutation.seed];
   const first = whole('seed', values.seed);
   return Array.from({ length: whole('runs', values.runs) }, (_, index) => first + index);
 };
 
 const main = async (): Promise<void> => {
-  const only = kindsOf(values.faults);
-  const seeds = wantedSeeds();
+  const mutation = values.mutation === undefined ? null : mutationOf(values.mutation, values.tree);
+  const only = kindsOf(values.faults, mutation);
+  const seeds = wantedSeeds(mutation);
   const settleMs = whole('settle-seconds', values['settle-seconds']) * 1000;
   process.setMaxListeners(MAX_SERVICES);
   await using database = await startPostgres();
@@ -66,9 +70,16 @@ const main = async (): Promise<void> => {
     console.log(`run ${index + 1} of ${seeds.length}, seed ${seed}: ${planLine(plan)}`);
     const directory = mkdtempSync(join(tmpdir(), `weir-nemesis-${seed}-`));
     const said = (line: string) => values.verbose && console.log(`  ${line}`);
-    const result = await runPlan({ plan, directory, source, database, tree: values.tree, settleMs, said }).catch(
-      (error: Error) => ({ accounts: [], failures: [error.stack ?? String(error)], seconds: 0 }),
-    );
+    const result = await runPlan({
+      plan,
+      directory,
+      source,
+      database,
+      tree: values.tree,
+      mutation,
+      settleMs,
+      said,
+    }).catch((error: Error) => ({ accounts: [], failures: [error.stack ?? String(error)], seconds: 0 }));
     results.push({ seed, result });
     for (const line of accountLines(result)) console.log(`  ${line}`);
     const hasFailed = result.failures.length > 0;
@@ -80,6 +91,14 @@ const main = async (): Promise<void> => {
     process.exitCode = 1;
   }
   for (const line of totalLines(results)) console.log(line);
+  if (mutation === null) return;
+  const lost = lostFrames(results);
+  console.log(
+    lost > 0
+      ? `the known-bad build ${values.mutation} was noticed: ${lost} frames are lost that no fault may cost, or that nothing tells of`
+      : `the known-bad build ${values.mutation} was NOT noticed`,
+  );
+  process.exitCode = lost > 0 ? 0 : 1;
 };
 
 await main().catch((error: Error) => {

@@ -38,3 +38,9 @@ export const totalLines = (results: readonly { seed: number; result: RunResult }
     `${results.length - failed.length} of ${results.length} runs passed in ${seconds.toFixed(0)} s${failed.length > 0 ? `; failed: ${failed.join(', ')}` : ''}`,
   ];
 };
+
+/** Frames of all runs that no fault may cost, or that no gap row tells of. */
+export const lostFrames = (results: readonly { result: RunResult }[]): number =>
+  results
+    .flatMap(({ result }) => result.accounts)
+    .reduce((total, { beyond, unexplained }) => total + Math.max(beyond, unexplained), 0);

@@ -9,6 +9,7 @@ import { type Account, type Allowance, accountOf, isSound, type Window } from '.
 import { framesInBucket } from './bucket-reading.ts';
 import { awaitReady, faults, type World } from './faults.ts';
 import { call, type Installation, startInstallation } from './installation.ts';
+import type { Mutation } from './mutations.ts';
 import type { FrameSource } from './numbered-frames.ts';
 import { type NumberedPublisher, startNumberedPublisher } from './numbered-publisher.ts';
 import type { Plan } from './plan.ts';
@@ -27,6 +28,8 @@ export type RunOptions = {
   database: DatabaseServer;
   /** The tree of Weir's source that runs. */
   tree: string;
+  /** A known-bad build of it; null: as it is. */
+  mutation: Mutation | null;
   settleMs: number;
   said(line: string): void;
 };
@@ -81,7 +84,7 @@ const allConnected = (publishers: readonly NumberedPublisher[]): Promise<unknown
 
 /** Runs the plan. */
 export const runPlan = async (options: RunOptions): Promise<RunResult> => {
-  const { plan, directory, source, database, tree, settleMs, said } = options;
+  const { plan, directory, source, database, tree, mutation, settleMs, said } = options;
   const beganMs = performance.now();
   const random = randomFrom(plan.seed ^ 0x5eed);
   await using stack = new AsyncDisposableStack();
@@ -91,7 +94,7 @@ export const runPlan = async (options: RunOptions): Promise<RunResult> => {
   const around = stack.use(await startSurroundings(plan, directory, database, random));
   const endedByItself = (name: string, how: string) => said(`${name} ended by itself: ${how}`);
   const installation = stack.use(
-    await startInstallation({ plan, directory, spool, source: tree, endedByItself }, around),
+    await startInstallation({ plan, directory, spool, source: tree, mutation, endedByItself }, around),
   );
   await startedUp(installation);
   const publishers = STREAMS.map((stream, index) =>
