@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadOrCreateSecret } from '@weir/runtime';
-import { startMosquitto, startPostgres, startS3Server } from '@weir/testkit';
+import { freePort, startMosquitto, startPostgres, startS3Server } from '@weir/testkit';
 import { freePorts, type Installation, portFlags, startWeir, type WeirProcess } from './weir-process.ts';
 
 const [accessKey, secretKey] = ['weir-access', 'weir-secret-key'];
@@ -11,7 +11,9 @@ const broker = { cloud: 'word-of-the-cloud', site: 'word-of-the-site' };
 /** What runs around the services. */
 export type Surroundings = AsyncDisposable & {
   databaseUrl: string;
+  /** Where nobody listens when there is no broker: nodes are named to the cloud then. */
   brokerUrl: string;
+  hasBroker: boolean;
   s3: Awaited<ReturnType<typeof startS3Server>>;
 };
 
@@ -43,12 +45,33 @@ export const startSurroundings = async (): Promise<Surroundings> => {
   return {
     databaseUrl: postgres.url,
     brokerUrl: mosquitto.url,
+    hasBroker: true,
     s3,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 };
 
-const cloudConfig = ({ databaseUrl, brokerUrl, s3 }: Surroundings): string => `
+/** A bucket alone: the index is a file of SQLite, and the broker that is configured never was started. */
+export const startWithoutBroker = async (databasePath: string): Promise<Surroundings> => {
+  const s3 = await startS3Server({ accessKey, secretKey, region: 'us-east-1', buckets: ['recordings'] });
+  return {
+    databaseUrl: `sqlite://${databasePath}`,
+    brokerUrl: `mqtt://127.0.0.1:${await freePort()}`,
+    hasBroker: false,
+    s3,
+    [Symbol.asyncDispose]: () => s3.stop(),
+  };
+};
+
+const namedNode = (http: number): string => `
+[[nodes]]
+alias = "site-1"
+url = "http://127.0.0.1:${http}"
+[indexer]
+pull_seconds = 1
+`;
+
+const cloudConfig = ({ databaseUrl, brokerUrl, hasBroker, s3 }: Surroundings, http: number): string => `
 [database]
 url = "${databaseUrl}"
 [net4mqtt]
@@ -63,7 +86,7 @@ region = "us-east-1"
 endpoint = "${s3.endpoint}"
 access_key_id = "${accessKey}"
 secret_access_key = "${secretKey}"
-`;
+${hasBroker ? '' : namedNode(http)}`;
 
 const siteConfig = ({ brokerUrl }: Surroundings, gateway: string, token: string, publicKey: string): string => `
 [net4mqtt]
@@ -90,7 +113,12 @@ const publicKeyOf = async (directory: string): Promise<string> => {
 
 /** A site and a cloud of five processes. */
 export type WeirServices = AsyncDisposable &
-  Installation & { processes: Record<string, WeirProcess>; ports: Awaited<ReturnType<typeof freePorts>> };
+  Installation & {
+    processes: Record<string, WeirProcess>;
+    ports: Awaited<ReturnType<typeof freePorts>>;
+    /** Starts one of the cloud's services again, after its end. */
+    startAgain(service: 'indexer' | 'gateway'): void;
+  };
 
 /** Starts the cloud's two services and the site's three, each from the configuration file of its side alone. */
 export const startWeirServices = async (directory: string, around: Surroundings): Promise<WeirServices> => {
@@ -99,7 +127,7 @@ export const startWeirServices = async (directory: string, around: Surroundings)
   for (const side of [cloud, site]) mkdirSync(side);
   const ports = await freePorts();
   const url = `http://127.0.0.1:${ports.gateway}`;
-  writeFileSync(join(cloud, 'weir.toml'), cloudConfig(around));
+  writeFileSync(join(cloud, 'weir.toml'), cloudConfig(around, ports.http));
   const publicKey = await publicKeyOf(cloud);
   const token = await loadOrCreateSecret(join(cloud, 'data/secrets/api-token'));
   writeFileSync(join(site, 'weir.toml'), siteConfig(around, url, token, publicKey));
@@ -109,5 +137,14 @@ export const startWeirServices = async (directory: string, around: Surroundings)
   };
   for (const service of ['indexer', 'gateway']) start(cloud, service);
   for (const service of ['edge-node', 'recorder-worker', 'uploader']) start(site, service);
-  return { url, token, directory: cloud, processes, ports, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const startAgain = (service: string) => start(cloud, service);
+  return {
+    url,
+    token,
+    directory: cloud,
+    processes,
+    ports,
+    startAgain,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 };

@@ -371,6 +371,8 @@ describe.each(['sqlite', 'postgresql'] as const)('the index on %s', (dialect) =>
     expect(refused.map((row) => row.stamp)).toEqual([2, 3]);
     expect(refused[0]?.reason).toBe(`directory cam-1/1772280000 belongs to recording ${second}`);
     expect(await catalog.claimRecordName('cam-1/1772280000', spoolA)).toBe('taken');
+    // As if it had been asked for: an index that is restored from a copy of before has forgotten who asked.
+    expect(await catalog.claimRecordName('cam-1/1772280000', spoolB)).toBe('granted');
     expect(await catalog.recordingByDir('cam-1/1772280000')).toMatchObject({ recording_id: second });
   });
 

@@ -9,7 +9,7 @@ import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm';
 import type { Database, Queries } from './database.ts';
 import { driverError, isRefusedByDatabase } from './database-error.ts';
 import { writeDays } from './day-totals.ts';
-import { readKnownRows, rowKey } from './known-rows.ts';
+import { type KnownRows, readKnownRows, rowKey, type Session } from './known-rows.ts';
 import { judgeRows } from './row-judgement.ts';
 import { stampsOfRecording, storeRows } from './row-store.ts';
 import { packHours } from './timeline-hours.ts';
@@ -56,6 +56,21 @@ export const lockSpool = async (
   return row?.cursor ?? 0;
 };
 
+/** A recording with an init file in the bucket has its directory, as if its spool had asked for it. */
+const claimDirectories = async (
+  { database, now }: CommitDeps,
+  tx: Queries,
+  known: KnownRows,
+  sessions: ReadonlyMap<string, Session>,
+): Promise<void> => {
+  const owners = [...sessions.values()].filter(
+    ({ recording_id, init_stored }) => init_stored && known.sessions.get(recording_id)?.init_stored !== true,
+  );
+  if (owners.length === 0) return;
+  const values = owners.map(({ record_dir, spool_id }) => ({ record_dir, spool_id, claimed_ms: now() }));
+  await tx.insert(database.tables.recordNames).values(values).onConflictDoNothing();
+};
+
 /** Judges and writes rows of different keys, with the sums and days that follow from them. */
 export const takeRows = async (
   deps: CommitDeps,
@@ -68,6 +83,7 @@ export const takeRows = async (
   const known = await readKnownRows(tx, tables, spool, rows);
   const verdict = judgeRows(known, rows, { spool, streamPatterns });
   const { sessions, totals } = await storeRows(tx, tables, known, verdict);
+  await claimDirectories(deps, tx, known, sessions);
   await writeDays({ ...deps, tx, tables }, sessions, totals, verdict.moved);
   await packHours(tx, tables, known, verdict, sessions);
   const refused = [...verdict.refused];
