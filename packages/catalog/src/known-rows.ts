@@ -96,22 +96,22 @@ const knownStamps = async (tx: Queries, t: Tables, rows: readonly LedgerRow[]) =
 const heldDirs = async (tx: Queries, t: Tables, spool: string, dirs: string[]) => {
   const held: KnownRows['heldDirs'] = new Map();
   if (dirs.length === 0) return held;
-  const names = await tx
-    .select()
-    .from(t.recordNames)
-    .where(and(inArray(t.recordNames.record_dir, dirs), ne(t.recordNames.spool_id, spool)));
-  for (const row of names)
-    held.set(row.record_dir, { recordingId: null, words: `directory ${row.record_dir} belongs to another spool` });
   const sessions = await tx
     .select()
     .from(t.sessions)
     .where(and(inArray(t.sessions.record_dir, dirs), eq(t.sessions.init_stored, true)));
   for (const { record_dir, recording_id } of sessions)
-    if (!held.has(record_dir))
-      held.set(record_dir, {
-        recordingId: recording_id,
-        words: `directory ${record_dir} belongs to recording ${recording_id}`,
-      });
+    held.set(record_dir, {
+      recordingId: recording_id,
+      words: `directory ${record_dir} belongs to recording ${recording_id}`,
+    });
+  const names = await tx
+    .select()
+    .from(t.recordNames)
+    .where(and(inArray(t.recordNames.record_dir, dirs), ne(t.recordNames.spool_id, spool)));
+  for (const row of names)
+    if (!held.has(row.record_dir))
+      held.set(row.record_dir, { recordingId: null, words: `directory ${row.record_dir} belongs to another spool` });
   return held;
 };
 
