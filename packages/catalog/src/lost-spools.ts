@@ -54,29 +54,45 @@ export const declareFound =
     });
   };
 
+/** What a round of watching changed, and how many spools are lost now. */
+export type SightingsNoted = { lost: SpoolTurn[]; found: SpoolTurn[]; standing: number };
+
 /** Notes a round of watching; spools that were not listed for `orphanAfterMs` become lost, at 0 none does. */
 export const noteSightings =
   ({ database, now }: LostDeps) =>
-  ({ listed, unlisted }: SpoolSightings, orphanAfterMs: number): Promise<void> => {
-    const { spools: s } = database.tables;
+  ({ listed, unlisted }: SpoolSightings, orphanAfterMs: number): Promise<SightingsNoted> => {
+    const { tables } = database;
+    const { spools: s } = tables;
+    const turn = { spool: s.spool_id, node: s.node };
     return database.write(async (tx) => {
-      if (listed.length > 0)
+      const noted: SightingsNoted = { lost: [], found: [], standing: 0 };
+      if (listed.length > 0) {
+        const isListed = inArray(s.spool_id, [...listed]);
+        noted.found = await tx
+          .select(turn)
+          .from(s)
+          .where(and(isListed, isNotNull(s.lost_since_ms)));
         await tx
           .update(s)
           .set({ ...found, last_listed_ms: now() })
-          .where(inArray(s.spool_id, [...listed]));
+          .where(isListed);
+      }
       for (const [ms, group] of Map.groupBy(unlisted, (each) => each.ms)) {
         const ids = group.map(({ spool }) => spool);
         const since = sql<number>`${s.unlisted_ms} + ${ms}`;
         await tx.update(s).set({ unlisted_ms: since }).where(inArray(s.spool_id, ids));
         if (orphanAfterMs === 0) continue;
-        await tx
+        const lost = await tx
           .update(s)
           .set({ lost_since_ms: now(), lost_by: 'unlisted' })
           .where(
             and(inArray(s.spool_id, ids), sql`${s.lost_since_ms} is null`, sql`${s.unlisted_ms} >= ${orphanAfterMs}`),
-          );
+          )
+          .returning(turn);
+        noted.lost.push(...lost);
       }
+      noted.standing = (await readLostSpools(tx, tables)).size;
+      return noted;
     });
   };
 

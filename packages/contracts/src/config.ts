@@ -229,6 +229,9 @@ export const weirConfig = z.strictObject({
     .strictObject({
       listen: listen('127.0.0.1:7783', "the indexer's health and metrics"),
       pull_seconds: seconds(10, 1).describe('how often spools are asked for rows that no message brought'),
+      orphan_after_seconds: seconds(604_800, 0).describe(
+        'a spool that its node, being online, has not listed for so long is lost: what it did not send is missing; 0: only by `weir spool lost`',
+      ),
     })
     .prefault({}),
   log: z

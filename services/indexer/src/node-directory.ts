@@ -6,6 +6,8 @@ export type KnownNode = {
   url: string | null;
   streamPatterns: readonly string[];
   status: NodeStatus | null;
+  /** When that came, in monotonic milliseconds. */
+  statusAtMs: number;
 };
 
 /** A spool that a node's status lists. */
@@ -30,15 +32,18 @@ const maxSpools = 10_000;
 const anyStream = ['*'] as const;
 
 /** Opens the directory with the nodes of `[[nodes]]`; at most 10,000 nodes and 10,000 spools, the rest is counted. */
-export const openNodeDirectory = (configured: WeirConfig['nodes']): NodeDirectory => {
+export const openNodeDirectory = (
+  configured: WeirConfig['nodes'],
+  monotonicMs: () => number = () => performance.now(),
+): NodeDirectory => {
   const nodes = new Map<string, KnownNode>();
   const holders = new Map<string, string>();
   const counts = { dropped: 0, stale: 0 };
   for (const { alias, url, streams } of configured)
-    nodes.set(alias, { alias, url: url.replace(/\/+$/, ''), streamPatterns: streams, status: null });
+    nodes.set(alias, { alias, url: url.replace(/\/+$/, ''), streamPatterns: streams, status: null, statusAtMs: 0 });
   const fixed = new Set(nodes.keys());
   const node = (alias: string): KnownNode =>
-    nodes.get(alias) ?? { alias, url: null, streamPatterns: anyStream, status: null };
+    nodes.get(alias) ?? { alias, url: null, streamPatterns: anyStream, status: null, statusAtMs: 0 };
   const onSpool = (spool: string, alias: string): void => {
     if (!spoolId.safeParse(spool).success) counts.dropped += 1;
     else if (holders.has(spool) || holders.size < maxSpools) holders.set(spool, alias);
@@ -60,7 +65,7 @@ export const openNodeDirectory = (configured: WeirConfig['nodes']): NodeDirector
         return null;
       }
       const url = fixed.has(status.alias) ? before.url : (status.http?.replace(/\/+$/, '') ?? null);
-      nodes.set(status.alias, { ...before, url, status });
+      nodes.set(status.alias, { ...before, url, status, statusAtMs: monotonicMs() });
       for (const { spool } of status.spools) onSpool(spool, status.alias);
       if (!status.online) return 'left';
       return before.status?.online === true && isCurrent ? 'same' : 'arrived';

@@ -10,6 +10,7 @@ import type { NodeClient } from './node-client.ts';
 import { type KnownNode, type NodeDirectory, readNodeStatus } from './node-directory.ts';
 import { type LaneCounts, openSpoolLane, type SpoolLane } from './spool-lane.ts';
 import { LEASE_MS, openSpoolLeases, type SpoolLeases } from './spool-leases.ts';
+import { openSpoolWatch } from './spool-watch.ts';
 import { turnstile } from './turnstile.ts';
 
 /** What the replication needs; `bus` is null where there is no broker. */
@@ -23,8 +24,12 @@ export type ReplicationDeps = {
   /** Names this indexer among those on the same database; the same after a restart. */
   holder: string;
   pullEveryMs: number;
+  /** How long a spool may be missing at its node, which is online, before it is lost; 0: for ever. */
+  orphanAfterMs: number;
   log: Log;
   clock: Clock;
+  /** Milliseconds that never step. */
+  monotonicMs: () => number;
 };
 
 /** The running replication; closing it ends what runs. */
@@ -33,6 +38,8 @@ export type Replication = AsyncDisposable & {
   spools(): number;
   /** Spools that this indexer works on. */
   heldSpools(): number;
+  /** Spools that are lost, as it looked a minute ago at most. */
+  lostSpools(): number;
   /** Resolves when nothing waits and nothing runs. */
   idle(): Promise<void>;
 };
@@ -179,6 +186,8 @@ export const openReplication = async (deps: ReplicationDeps): Promise<Replicatio
   for (const { spool_id, node } of await catalog.spools()) directory.onSpool(spool_id, node);
   const undo = await followBus(deps, lanes, counts);
   const pulling = pullForever(deps, lanes, fixed, controller.signal);
+  const watch = openSpoolWatch({ ...deps, holds: leases.take });
+  const watching = watch.watch(clock, controller.signal);
   const idle = async () => {
     for (const lane of lanes.all()) await lane.idle();
   };
@@ -186,11 +195,12 @@ export const openReplication = async (deps: ReplicationDeps): Promise<Replicatio
     counts,
     spools: () => lanes.all().length,
     heldSpools: leases.held,
+    lostSpools: watch.lost,
     idle,
     async [Symbol.asyncDispose]() {
       await Promise.all(undo.map((stop) => stop()));
       controller.abort();
-      await pulling;
+      await Promise.all([pulling, watching]);
       await idle();
       await leases[Symbol.asyncDispose]();
     },

@@ -23,7 +23,13 @@ import { openNodeDirectory } from './node-directory.ts';
 import { openReplication, type Replication } from './replication.ts';
 
 /** What an indexer is made of; whatever it opens goes on the scope. */
-export type IndexerDeps = ServiceStart & { scope: Scope; signal: AbortSignal; clock?: Clock };
+export type IndexerDeps = ServiceStart & {
+  scope: Scope;
+  signal: AbortSignal;
+  clock?: Clock;
+  /** Milliseconds that never step. */
+  monotonicMs?: () => number;
+};
 
 /** An indexer that runs: the port of its health and metrics, and its counters for tests. */
 export type Indexer = { port: number; replication: Replication };
@@ -70,7 +76,7 @@ const openClient = async (deps: IndexerDeps, bus: Bus | null, instance: string, 
   return openNodeClient({ tokenFor, signal, doFetch: overlay.fetch });
 };
 
-const addMetrics = (metrics: Metrics, { counts, spools, heldSpools }: Replication): void => {
+const addMetrics = (metrics: Metrics, { counts, spools, heldSpools, lostSpools }: Replication): void => {
   const counted: [string, string, () => number][] = [
     ['committed_rows', 'Ledger rows committed', () => counts.committedRows],
     ['refused_rows', 'Ledger rows passed without being taken', () => counts.refusedRows],
@@ -88,11 +94,14 @@ const addMetrics = (metrics: Metrics, { counts, spools, heldSpools }: Replicatio
   metrics.gauge('indexer_held_spools', 'Spools that this indexer, of those on its database, works on', [], (gauge) =>
     gauge.set(heldSpools()),
   );
+  metrics.gauge('indexer_lost_spools', 'Spools that will not come back, as far as anybody knows', [], (gauge) =>
+    gauge.set(lostSpools()),
+  );
 };
 
 /** Opens the indexer; the database must answer, the broker need not. */
 export const openIndexer = async (deps: IndexerDeps): Promise<Indexer> => {
-  const { config, secrets, scope, log, clock = systemClock } = deps;
+  const { config, secrets, scope, log, clock = systemClock, monotonicMs = () => performance.now() } = deps;
   const catalog = await openIndex(deps, clock);
   const instance = await instanceOf(deps);
   const holder = `indexer-${nodeAlias(config)}-${instance}`;
@@ -101,13 +110,15 @@ export const openIndexer = async (deps: IndexerDeps): Promise<Indexer> => {
   const replication = scope.use(
     await openReplication({
       catalog,
-      directory: openNodeDirectory(config.nodes),
+      directory: openNodeDirectory(config.nodes, monotonicMs),
       client,
       bus,
       prefix: config.net4mqtt.topic_prefix,
       indexId: secrets.indexId,
       holder,
       pullEveryMs: config.indexer.pull_seconds * 1000,
+      orphanAfterMs: config.indexer.orphan_after_seconds * 1000,
+      monotonicMs,
       log,
       clock,
     }),

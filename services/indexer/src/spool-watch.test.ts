@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { openCatalog } from '@weir/catalog';
+import type { LedgerRow, NodeStatus } from '@weir/contracts';
+import { silentLog } from '@weir/runtime';
+import { temporaryDirectory } from '@weir/testkit';
+import { expect, test } from 'vitest';
+import { openNodeDirectory } from './node-directory.ts';
+import { openSpoolWatch } from './spool-watch.ts';
+
+const spool = 'aaaaaaaa-0000-4000-8000-000000000001';
+const other = 'aaaaaaaa-0000-4000-8000-000000000002';
+const recordingId = 'cccccccc-0000-4000-8000-000000000001';
+const noon = Date.UTC(2026, 1, 28, 12);
+const everything = { node: 'site', streamPatterns: ['*'] };
+const minuteMs = 60_000;
+const orphanAfterMs = 10 * minuteMs;
+
+const statusOf = (spools: readonly string[], online = true): NodeStatus => ({
+  online,
+  alias: 'site',
+  node_id: 'node-1',
+  process_id: 'process-1',
+  version: '1',
+  http: 'http://10.0.0.1:7777/',
+  streams: 0,
+  sessions: 0,
+  max_sessions: 10,
+  features: [],
+  spools: spools.map((one) => ({ spool: one, last_stamp: 9, free_bytes: 0, level: 'ok' })),
+});
+
+const rows: LedgerRow[] = [
+  {
+    kind: 'recording',
+    stamp: 1,
+    recording_id: recordingId,
+    node_id: 'node-1',
+    node_alias: 'site',
+    stream: 'cam-1',
+    record: 1_772_280_000,
+    record_dir: 'cam-1/1772280000',
+    status: 'recording',
+    start_ms: noon,
+    end_ms: null,
+    end_cause: null,
+  },
+  {
+    kind: 'segment',
+    stamp: 2,
+    recording_id: recordingId,
+    number: 1,
+    period: 1,
+    start_ms: noon,
+    duration_ms: 4000,
+    key_frame: true,
+    tracks: [
+      { track: 'video', base_time: 0, duration: 1, timescale: 1, samples: 1, bytes: 100, sha256: 'ab'.repeat(32) },
+    ],
+    local: 'present',
+    remote: 'none',
+    stored_stamp: null,
+    refused_reason: null,
+  },
+];
+
+/** An index with a recording of the spool that waits, and a watch whose time is the test's. */
+const openTest = async (holds: () => boolean = () => true) => {
+  const directory = temporaryDirectory('spool-watch');
+  const time = { ms: 0 };
+  const monotonicMs = () => time.ms;
+  const url = `sqlite://${join(directory.path, 'weir.db')}`;
+  const options = { url, maxConnections: 1, connectTimeoutSeconds: 5 };
+  const catalog = await openCatalog(options, { now: () => noon + time.ms, log: silentLog() });
+  await catalog.commitRows({ spool, after: 0, rows }, everything);
+  const nodes = openNodeDirectory([], monotonicMs);
+  nodes.onSpool(spool, 'site');
+  const deps = { catalog, directory: nodes, holds: async () => holds(), orphanAfterMs, monotonicMs, log: silentLog() };
+  const watch = openSpoolWatch(deps);
+  return {
+    watch,
+    catalog,
+    /** So many minutes with a look at the end of each; the node tells this status before it, null: nothing. */
+    minutes: async (count: number, status: NodeStatus | null): Promise<void> => {
+      for (let minute = 0; minute < count; minute += 1) {
+        time.ms += minuteMs;
+        if (status !== null) nodes.onStatus(status);
+        await watch.round();
+      }
+    },
+    kinds: async () =>
+      (await catalog.timelineOf('cam-1', { from: noon, to: noon + 4000 })).spans.map((span) =>
+        span.kind === 'missing' ? span.cause : span.kind,
+      ),
+    async [Symbol.asyncDispose]() {
+      await catalog[Symbol.asyncDispose]();
+      directory[Symbol.dispose]();
+    },
+  };
+};
+
+test('a spool that its node, being online, has not listed for long enough is lost, and found when it is listed again', async () => {
+  await using t = await openTest();
+  await t.minutes(10, statusOf([other]));
+  expect([await t.kinds(), t.watch.lost()]).toEqual([['pending'], 0]);
+  await t.minutes(2, statusOf([other]));
+  expect([await t.kinds(), t.watch.lost()]).toEqual([['spool_lost'], 1]);
+  await t.minutes(1, statusOf([other, spool]));
+  expect([await t.kinds(), t.watch.lost()]).toEqual([['pending'], 0]);
+});
+
+test('the time in which its node is away, or silent, does not count', async () => {
+  await using t = await openTest();
+  await t.minutes(5, statusOf([]));
+  await t.minutes(60, statusOf([], false));
+  await t.minutes(5, statusOf([]));
+  expect(t.watch.lost()).toBe(0);
+  await t.minutes(60, null);
+  // The last word still counts for a minute.
+  await t.minutes(2, statusOf([]));
+  expect(t.watch.lost()).toBe(1);
+});
+
+test('a spool that is listed in between begins anew', async () => {
+  await using t = await openTest();
+  await t.minutes(9, statusOf([]));
+  await t.minutes(1, statusOf([spool]));
+  await t.minutes(9, statusOf([]));
+  expect(t.watch.lost()).toBe(0);
+});
+
+test('a process that slept has not watched meanwhile, and one that has not the spool does not watch it', async () => {
+  const mine = { holds: false };
+  await using t = await openTest(() => mine.holds);
+  await t.minutes(60, statusOf([]));
+  expect(t.watch.lost()).toBe(0);
+  mine.holds = true;
+  await t.minutes(5, statusOf([]));
+  expect(t.watch.lost()).toBe(0);
+});
