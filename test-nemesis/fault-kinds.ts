@@ -27,6 +27,7 @@ export const faultCosts = {
   messages_meddled: 'nothing',
   database_crash: 'nothing',
   uplink_away: 'nothing',
+  uplink_hours: 'nothing',
   disk_full: 'policy',
 } as const satisfies Record<string, Cost>;
 

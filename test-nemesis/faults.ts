@@ -4,6 +4,7 @@
  */
 import type { S3Fault } from '@weir/testkit';
 import type { Allowance } from './accounting.ts';
+import type { ClockName } from './clocks.ts';
 import type { FaultKind } from './fault-kinds.ts';
 import type { Installation } from './installation.ts';
 import type { NumberedPublisher } from './numbered-publisher.ts';
@@ -23,8 +24,6 @@ export type World = {
   hold: ProxyHolds;
   disk: SpoolDisk | null;
   evict: Plan['evict'];
-  /** Wall offsets that the site's clock has had. */
-  siteClockOffsets: Set<number>;
 };
 
 type Apply = (world: World, fault: PlannedFault) => Promise<Allowance[]>;
@@ -134,19 +133,29 @@ const diskFull: Apply = async ({ disk, evict }, { kind, lastsMs, pick }) => {
   return [{ fault: kind, stream: null, fromMs, toMs: Date.now() + RESUME_MS }];
 };
 
-const siteClock: Apply = async ({ around, siteClockOffsets }, { lastsMs, pick }) => {
-  const offsetMs = pick < 0.5 ? HOUR_MS : -HOUR_MS;
-  siteClockOffsets.add(offsetMs);
-  around.setSiteClock(offsetMs);
-  await pause(lastsMs);
-  around.setSiteClock(0);
-  return [];
-};
+const setOff =
+  (which: ClockName, byMs: (fault: PlannedFault) => number): Apply =>
+  async ({ around: { clocks } }, fault) => {
+    clocks.setOff(which, byMs(fault));
+    await pause(fault.lastsMs);
+    clocks.setOff(which, 0);
+    return [];
+  };
 
-const urlsExpire: Apply = async ({ around: { bucketClock } }, { lastsMs }) => {
-  bucketClock.offsetMs = HOUR_MS;
-  await pause(lastsMs);
-  bucketClock.offsetMs = 0;
+const uplink = ({ around, installation }: World) => [
+  around.proxies.siteBroker,
+  around.proxies.bucket,
+  installation.proxies.gateway,
+  installation.proxies.node,
+];
+
+// The clocks go on in the middle of it, and stay there: what was begun before is hours old when the uplink is back.
+const uplinkHours: Apply = async (world, { lastsMs, pick }) => {
+  const release = world.hold(uplink(world), pick < 0.5 ? 'refuse' : 'stall');
+  await pause(lastsMs / 2);
+  world.around.clocks.pass(Math.round((2 + 2 * pick) * HOUR_MS));
+  await pause(lastsMs / 2);
+  release();
   return [];
 };
 
@@ -172,8 +181,8 @@ export const faults: Record<FaultKind, Apply> = {
   bucket_slow: bucketFault({ kind: 'late', waitMs: 700 }),
   bucket_hangs: bucketFault({ kind: 'hang' }),
   bucket_lost_reply: bucketFault({ kind: 'lost-reply' }, 2),
-  urls_expire: urlsExpire,
-  site_clock: siteClock,
+  urls_expire: setOff('bucket', () => HOUR_MS),
+  site_clock: setOff('site', ({ pick }) => (pick < 0.5 ? HOUR_MS : -HOUR_MS)),
   broker_stopped: brokerDown(({ lastsMs }) => lastsMs),
   broker_emptied: brokerDown(() => 0),
   broker_partitioned: (world, fault) =>
@@ -183,11 +192,7 @@ export const faults: Record<FaultKind, Apply> = {
     ),
   messages_meddled: meddled,
   database_crash: databaseCrash,
-  uplink_away: held(({ around, installation }) => [
-    around.proxies.siteBroker,
-    around.proxies.bucket,
-    installation.proxies.gateway,
-    installation.proxies.node,
-  ]),
+  uplink_away: held(uplink),
+  uplink_hours: uplinkHours,
   disk_full: diskFull,
 };

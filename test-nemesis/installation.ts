@@ -19,6 +19,8 @@ export type Installation = AsyncDisposable & {
   gateway: Api;
   spool: string;
   cloudDirectory: string;
+  /** What a command at the cloud needs to run as the services there do, with their clock. */
+  cloudEnv: Readonly<Record<string, string>>;
   services: Record<'node' | 'recorder' | 'gateway', ServiceProcess> & {
     uploaders: readonly ServiceProcess[];
     indexers: readonly ServiceProcess[];
@@ -118,12 +120,13 @@ export const startInstallation = async (options: InstallationOptions, around: Su
   const edited = mutation === null ? null : preload('./mutated-source.mjs');
   const edits = mutation === null ? {} : mutatedEnvironment(mutation);
   const preloads = (...names: (string | null)[]) => names.filter((name) => name !== null).join(' ');
-  const siteEnv = {
+  const envOf = (side: 'site' | 'cloud') => ({
     ...edits,
     NODE_OPTIONS: preloads(preload('./shifted-clock.mjs'), edited),
-    NEMESIS_CLOCK: around.siteClockPath,
-  };
-  const cloudEnv = { ...edits, NODE_OPTIONS: preloads(edited) };
+    NEMESIS_CLOCK: around.clocks.path(side),
+  });
+  const cloudEnv = envOf('cloud');
+  const siteEnv = envOf('site');
   const service = (cwd: string, name: string, args: readonly string[]): ServiceProcess => {
     const env: Record<string, string> = cwd === site ? siteEnv : cloudEnv;
     return stack.use(
@@ -164,6 +167,7 @@ export const startInstallation = async (options: InstallationOptions, around: Su
     gateway: { url: `http://127.0.0.1:${gateway}`, token },
     spool: options.spool,
     cloudDirectory: cloud,
+    cloudEnv,
     services,
     all,
     proxies,

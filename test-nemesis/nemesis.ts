@@ -86,7 +86,9 @@ const main = async (): Promise<void> => {
     if (hasFailed && values.keep) console.log(`  kept: ${directory}`);
     else rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
     if (!hasFailed) continue;
-    const same = values.faults === undefined ? '' : ` --faults=${values.faults}`;
+    const same = (['faults', 'mutation'] as const)
+      .flatMap((flag) => (values[flag] === undefined ? [] : [` --${flag}=${values[flag]}`]))
+      .join('');
     console.log(`  again with: npm run test:nemesis -- --seeds=${seed}${same} --keep --verbose`);
     process.exitCode = 1;
   }

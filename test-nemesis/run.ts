@@ -7,6 +7,7 @@ import { randomFrom } from '@weir/testkit';
 import { mountSmallDisk } from '../test-e2e/small-disk.ts';
 import { type Account, type Allowance, accountOf, isSound, type Window } from './accounting.ts';
 import { framesInBucket } from './bucket-reading.ts';
+import type { Clocks } from './clocks.ts';
 import { awaitReady, faults, type World } from './faults.ts';
 import { call, type Installation, startInstallation } from './installation.ts';
 import type { Mutation } from './mutations.ts';
@@ -53,18 +54,21 @@ const startedUp = async ({ node, gateway }: Installation): Promise<void> => {
   }
 };
 
-const gapsOf = async (installation: Installation, stream: string, offsets: ReadonlySet<number>): Promise<Window[]> => {
-  const { spans } = await timelineOf(installation, stream);
+const gapsOf = async (installation: Installation, stream: string, clocks: Clocks): Promise<Window[]> => {
+  const { spans } = await timelineOf(installation, stream, clocks.siteOffsets);
   const missing = spans.flatMap((span) =>
     span.kind === 'missing' && span.cause !== 'unexplained' ? [{ fromMs: span.from, toMs: span.to }] : [],
   );
   // A gap is told on the site's clock, which may have been off when it came.
-  return [0, ...offsets].flatMap((by) => missing.map(({ fromMs, toMs }) => ({ fromMs: fromMs - by, toMs: toMs - by })));
+  return [...clocks.siteOffsets].flatMap((by) =>
+    missing.map(({ fromMs, toMs }) => ({ fromMs: fromMs - by, toMs: toMs - by })),
+  );
 };
 
-const verifyAll = async (tree: string, { cloudDirectory }: Installation): Promise<string[]> => {
+const verifyAll = async (tree: string, { cloudDirectory: cwd, cloudEnv }: Installation): Promise<string[]> => {
   try {
-    await run(process.execPath, [join(tree, 'packages/cli/src/main.ts'), 'verify', '--all'], { cwd: cloudDirectory });
+    const env = { ...process.env, ...cloudEnv };
+    await run(process.execPath, [join(tree, 'packages/cli/src/main.ts'), 'verify', '--all'], { cwd, env });
     return [];
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
@@ -117,7 +121,6 @@ export const runPlan = async (options: RunOptions): Promise<RunResult> => {
     hold: proxyHolds(),
     disk,
     evict: plan.evict,
-    siteClockOffsets: new Set(),
   };
   const allowances: Allowance[] = [];
   await Promise.all([
@@ -134,13 +137,15 @@ export const runPlan = async (options: RunOptions): Promise<RunResult> => {
   await Promise.all(publishers.map((one) => one.end()));
   const failures: string[] = [];
   const quietMs = performance.now();
-  await settle(installation, STREAMS, settleMs).catch((error: Error) => failures.push(error.message));
+  await settle(installation, STREAMS, { limitMs: settleMs, clocks: around.clocks }).catch((error: Error) =>
+    failures.push(error.message),
+  );
   said(`settled in ${((performance.now() - quietMs) / 1000).toFixed(1)} s`);
 
   const accounts: Account[] = [];
   for (const { stream, published } of publishers) {
     const found = await framesInBucket(around.s3.store, bucketPlace.bucket, bucketPlace.root, stream);
-    const gaps = await gapsOf(installation, stream, world.siteClockOffsets).catch(() => []);
+    const gaps = await gapsOf(installation, stream, around.clocks).catch(() => []);
     accounts.push(accountOf({ stream, published, found, gaps }, allowances));
   }
   failures.push(...accounts.filter((one) => !isSound(one)).flatMap(({ examples }) => examples));

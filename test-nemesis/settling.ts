@@ -1,19 +1,26 @@
 /** When a run is over: recordings ended, and everything the spool has is in bucket and index, or was given up. */
 import type { TimelineAnswer } from '@weir/contracts';
 import { openLedger } from '@weir/spool';
+import type { Clocks } from './clocks.ts';
 import { call, type Installation } from './installation.ts';
 
 /** What still stands in the way, in one line; null when nothing does. */
 type Obstacle = string | null;
 
 const DAY_MS = 86_400_000;
-const TIMES_MS = 12 * 3_600_000;
+// More than a clock is ever set off by, or a run lasts.
+const AROUND_MS = 2 * 3_600_000;
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** A stream's time of this run, on whatever clock, as the gateway tells it. */
-export const timelineOf = async ({ gateway }: Installation, stream: string): Promise<TimelineAnswer> => {
-  const [from, to] = [Date.now() - TIMES_MS, Date.now() + TIMES_MS];
+/** A stream's time of this run, on whatever clock the site had, as the gateway tells it. */
+export const timelineOf = async (
+  { gateway }: Installation,
+  stream: string,
+  siteOffsets: ReadonlySet<number>,
+): Promise<TimelineAnswer> => {
+  const from = Date.now() + Math.min(...siteOffsets) - AROUND_MS;
+  const to = Date.now() + Math.max(...siteOffsets) + AROUND_MS;
   return (await call(gateway, `/api/playback/${stream}/timeline?from=${from}&to=${to}`)) as TimelineAnswer;
 };
 
@@ -42,8 +49,8 @@ const ledgerObstacle = (spool: string): Obstacle => {
   return refused === undefined ? null : `the index refused row ${refused.stamp}: ${refused.reason}`;
 };
 
-const streamObstacle = async (installation: Installation, stream: string): Promise<Obstacle> => {
-  const { spans } = await timelineOf(installation, stream);
+const streamObstacle = async (installation: Installation, stream: string, clocks: Clocks): Promise<Obstacle> => {
+  const { spans } = await timelineOf(installation, stream, clocks.siteOffsets);
   if (spans.some(({ kind }) => kind === 'pending')) return `${stream} has something pending in the index`;
   return spans.length === 0 ? `${stream} is not in the index` : null;
 };
@@ -59,7 +66,7 @@ const stopRecording = async ({ node }: Installation, stream: string): Promise<Ob
 export const settle = async (
   installation: Installation,
   streams: readonly string[],
-  limitMs: number,
+  { limitMs, clocks }: { limitMs: number; clocks: Clocks },
 ): Promise<void> => {
   const startedMs = performance.now();
   const look = async (): Promise<Obstacle> => {
@@ -67,7 +74,7 @@ export const settle = async (
     const inLedger = ledgerObstacle(installation.spool);
     if (inLedger !== null) return inLedger;
     for (const stream of streams) {
-      const inIndex = await streamObstacle(installation, stream);
+      const inIndex = await streamObstacle(installation, stream, clocks);
       if (inIndex !== null) return inIndex;
     }
     return null;

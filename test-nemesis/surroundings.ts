@@ -1,5 +1,4 @@
 /** What stands around the services, each behind a proxy: broker, bucket, database; and the clocks that may be wrong. */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Mosquitto,
@@ -10,6 +9,7 @@ import {
   startS3Server,
   type TcpProxy,
 } from '@weir/testkit';
+import { type Clocks, shiftedClocks } from './clocks.ts';
 import { type Meddling, mqttMeddler, newMeddling } from './mqtt-meddler.ts';
 import type { Plan } from './plan.ts';
 
@@ -25,10 +25,7 @@ export type DatabaseServer = Pick<Postgres, 'createDatabase' | 'crash' | 'resume
 /** See the top of this file. */
 export type Surroundings = AsyncDisposable & {
   s3: S3Server;
-  /** How far the bucket's clock is off. */
-  bucketClock: { offsetMs: number };
-  setSiteClock(offsetMs: number): void;
-  siteClockPath: string;
+  clocks: Clocks;
   meddling: Meddling;
   broker: { stop(): Promise<void>; start(): Promise<void> };
   database: { url: string; server: DatabaseServer | null; onCommit(hit: () => void): void };
@@ -62,12 +59,12 @@ export const startSurroundings = async (
   random: () => number,
 ): Promise<Surroundings> => {
   await using stack = new AsyncDisposableStack();
-  const bucketClock = { offsetMs: 0 };
+  const clocks = shiftedClocks(directory);
   const s3 = await startS3Server({
     ...bucketIdentity,
     region: 'us-east-1',
     buckets: [bucketPlace.bucket],
-    now: () => Date.now() + bucketClock.offsetMs,
+    now: () => Date.now() + clocks.offsetMs('bucket'),
   });
   stack.defer(() => s3.stop());
   let mosquitto: Mosquitto | null = await startMosquitto();
@@ -90,7 +87,6 @@ export const startSurroundings = async (
     bucket: stack.use(await openTcpProxy(() => s3.port)),
     database: stack.use(await openTcpProxy(() => server.port, commits.meddler)),
   };
-  const siteClockPath = join(directory, 'site-clock');
   const name = `run_${plan.seed}_${Date.now()}`;
   const databaseUrl =
     plan.database === 'sqlite'
@@ -99,9 +95,7 @@ export const startSurroundings = async (
   const owned = stack.move();
   return {
     s3,
-    bucketClock,
-    setSiteClock: (offsetMs) => writeFileSync(siteClockPath, String(offsetMs)),
-    siteClockPath,
+    clocks,
     meddling,
     broker: { stop, start },
     database: {
