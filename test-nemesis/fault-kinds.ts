@@ -14,6 +14,7 @@ export const faultCosts = {
   gateway_killed: 'nothing',
   node_killed: 'down_time',
   publisher_away: 'down_time',
+  publisher_killed: 'down_time',
   bucket_500: 'nothing',
   bucket_503: 'nothing',
   bucket_slow: 'nothing',

@@ -84,12 +84,14 @@ export const awaitReady = async (url: string): Promise<void> => {
   }
 };
 
-const publisherAway: Apply = async ({ publishers }, { kind, lastsMs, pick }) => {
-  const one = publishers[Math.floor(pick * publishers.length)];
-  if (one === undefined) return [];
-  const fromMs = Date.now() - IN_HAND_MS;
-  return [{ fault: kind, stream: one.stream, fromMs, toMs: await one.leave(pause(lastsMs)) }];
-};
+const publisherGone =
+  (how: 'leave' | 'die'): Apply =>
+  async ({ publishers }, { kind, lastsMs, pick }) => {
+    const one = publishers[Math.floor(pick * publishers.length)];
+    if (one === undefined) return [];
+    const fromMs = Date.now() - IN_HAND_MS;
+    return [{ fault: kind, stream: one.stream, fromMs, toMs: await one[how](pause(lastsMs)) }];
+  };
 
 const databaseCrash: Apply = async ({ around: { database }, installation: { services } }, { lastsMs, pick }) => {
   const { server } = database;
@@ -175,7 +177,8 @@ export const faults: Record<FaultKind, Apply> = {
     killed(picked(installation.services.indexers, pick), lastsMs),
   gateway_killed: ({ installation }, { lastsMs }) => killed([installation.services.gateway], lastsMs),
   node_killed: nodeKilled,
-  publisher_away: publisherAway,
+  publisher_away: publisherGone('leave'),
+  publisher_killed: publisherGone('die'),
   bucket_500: bucketFault({ kind: 'status', status: 500, code: 'InternalError' }),
   bucket_503: bucketFault({ kind: 'status', status: 503, code: 'SlowDown', retryAfterS: 1 }),
   bucket_slow: bucketFault({ kind: 'late', waitMs: 700 }),

@@ -26,6 +26,8 @@ export type NumberedPublisher = {
   reconnect(): Promise<number>;
   /** Leaves, and comes back when that resolves; resolves once connected again. */
   leave(until: Promise<void>): Promise<number>;
+  /** The same without a farewell, as a process that is killed: the node takes it for there until it finds it silent. */
+  die(until: Promise<void>): Promise<number>;
   /** Sends what is in hand and ends the session. */
   end(): Promise<void>;
 };
@@ -46,14 +48,24 @@ export const startNumberedPublisher = (options: PublisherOptions): NumberedPubli
   let client: WhipClient | null = null;
   let opening: Promise<number> | null = null;
   let isAway = false;
+  let isKilled = false;
   let isEnding = false;
   let position = 0;
   let [videoSequence, soundSequence] = [65_500, 65_530];
 
+  // Closing sends nothing but the DELETE; without it the sockets just go, as with their process.
+  const ask: typeof fetch = (input, init) =>
+    isKilled && init?.method === 'DELETE' ? Promise.reject(new Error('killed')) : fetch(input, init);
   const open = async (): Promise<number> => {
     for (;;) {
       if (isEnding) throw new Error(`${stream}: the run ended before the publisher was connected`);
-      const next = whipPublish({ url, token, video: { codec: 'H264' }, ...(hasSound ? { audio: 'OPUS' } : {}) });
+      const next = whipPublish({
+        url,
+        token,
+        fetch: ask,
+        video: { codec: 'H264' },
+        ...(hasSound ? { audio: 'OPUS' } : {}),
+      });
       try {
         await next.connected;
         position = 0;
@@ -81,6 +93,15 @@ export const startNumberedPublisher = (options: PublisherOptions): NumberedPubli
     const old = client;
     client = null;
     await old?.close().catch(() => {});
+  };
+
+  const away = async (until: Promise<void>): Promise<number> => {
+    isAway = true;
+    await drop();
+    isKilled = false;
+    await until;
+    isAway = false;
+    return connected();
   };
 
   const sendPicture = (slot: number): void => {
@@ -121,12 +142,10 @@ export const startNumberedPublisher = (options: PublisherOptions): NumberedPubli
       await drop();
       return connected();
     },
-    leave: async (until) => {
-      isAway = true;
-      await drop();
-      await until;
-      isAway = false;
-      return connected();
+    leave: away,
+    die: (until) => {
+      isKilled = true;
+      return away(until);
     },
     end: async () => {
       clearInterval(timer);

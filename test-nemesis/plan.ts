@@ -27,12 +27,15 @@ const FAULTS = 6;
 const [LEAST_MS, MOST_MS] = [600, 2_600];
 
 /**
- * A fault that breaks what another one needs to be free of charge is not drawn beside it: a disk that is full for longer
- * than the ring holds is a recorder that is away for longer.
+ * A fault that breaks what another one needs to be free of charge is not drawn beside it. What a recorder misses while it
+ * is away is in the node's ring: a disk that is full for longer than that lasts is a recorder that is away for longer, and
+ * a node that is killed before the recorder is back takes it along.
  */
+const spoilsRing: readonly FaultKind[] = ['disk_full', 'node_killed'];
+
 const isCompatible = (kind: FaultKind, drawn: readonly FaultKind[]): boolean => {
-  if (kind === 'disk_full') return !drawn.some((one) => one === 'recorder_killed');
-  if (kind === 'recorder_killed') return !drawn.includes('disk_full');
+  if (spoilsRing.includes(kind)) return !drawn.includes('recorder_killed');
+  if (kind === 'recorder_killed') return !drawn.some((one) => spoilsRing.includes(one));
   return true;
 };
 
