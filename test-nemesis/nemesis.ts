@@ -15,7 +15,7 @@ import { type FaultKind, faultKinds } from './fault-kinds.ts';
 import { type Mutation, mutationOf } from './mutations.ts';
 import { makeFrameSource } from './numbered-frames.ts';
 import { planLine, planOf } from './plan.ts';
-import { accountLines, lostFrames, totalLines } from './report.ts';
+import { accountLines, totalLines, verdictOn } from './report.ts';
 import { type RunResult, runPlan } from './run.ts';
 import { fixedSeeds, seedsOf } from './seeds.ts';
 
@@ -93,14 +93,10 @@ const main = async (): Promise<void> => {
     process.exitCode = 1;
   }
   for (const line of totalLines(results)) console.log(line);
-  if (mutation === null) return;
-  const lost = lostFrames(results);
-  console.log(
-    lost > 0
-      ? `the known-bad build ${values.mutation} was noticed: ${lost} frames are lost that no fault may cost, or that nothing tells of`
-      : `the known-bad build ${values.mutation} was NOT noticed`,
-  );
-  process.exitCode = lost > 0 ? 0 : 1;
+  if (values.mutation === undefined) return;
+  const { isNoticed, line } = verdictOn(values.mutation, results);
+  console.log(line);
+  process.exitCode = isNoticed ? 0 : 1;
 };
 
 await main().catch((error: Error) => {

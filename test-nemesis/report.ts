@@ -40,7 +40,17 @@ export const totalLines = (results: readonly { seed: number; result: RunResult }
 };
 
 /** Frames of all runs that no fault may cost, or that no gap row tells of. */
-export const lostFrames = (results: readonly { result: RunResult }[]): number =>
+const lostFrames = (results: readonly { result: RunResult }[]): number =>
   results
     .flatMap(({ result }) => result.accounts)
     .reduce((total, { beyond, unexplained }) => total + Math.max(beyond, unexplained), 0);
+
+/** Whether a known-bad build was noticed: by lost frames alone, for a run that breaks down says nothing of the build. */
+export const verdictOn = (
+  mutation: string,
+  results: readonly { result: RunResult }[],
+): { isNoticed: boolean; line: string } => {
+  const lost = lostFrames(results);
+  const why = `was noticed: ${lost} frames are lost that no fault may cost, or that nothing tells of`;
+  return { isNoticed: lost > 0, line: `the known-bad build ${mutation} ${lost > 0 ? why : 'was NOT noticed'}` };
+};
