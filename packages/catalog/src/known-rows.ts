@@ -1,6 +1,6 @@
 /** What the index already has of the recordings that a page of rows speaks of. */
 import type { LedgerRow, RowsPage } from '@weir/contracts';
-import { and, eq, inArray, ne } from 'drizzle-orm';
+import { and, between, eq, inArray, ne } from 'drizzle-orm';
 import type { Queries } from './database.ts';
 import { isPending } from './pending-segment.ts';
 import type { Tables } from './schema.ts';
@@ -45,22 +45,37 @@ export const rowKey = (row: LedgerRow): string => {
 const ofKind = <K extends LedgerRow['kind']>(rows: readonly LedgerRow[], kind: K) =>
   rows.filter((row): row is Extract<LedgerRow, { kind: K }> => row.kind === kind);
 
+// Numbers of a page mostly follow each other; a bound costs two parameters, a list one for each of a thousand.
+const mostSparse = 4;
+
+const isOneOf = (column: Tables['segments']['number'], numbers: readonly number[]) => {
+  const [first, last] = [Math.min(...numbers), Math.max(...numbers)];
+  return last - first < mostSparse * numbers.length ? between(column, first, last) : inArray(column, [...numbers]);
+};
+
 const knownSegments = async (tx: Queries, t: Tables, rows: readonly LedgerRow[]) => {
+  const { segments: s } = t;
+  const columns = {
+    number: s.number,
+    stamp: s.stamp,
+    start_ms: s.start_ms,
+    duration_ms: s.duration_ms,
+    bytes: s.bytes,
+    local: s.local,
+    remote: s.remote,
+  };
   const numbers = Map.groupBy(ofKind(rows, 'segment'), (row) => row.recording_id);
   const known: KnownRows['segments'] = new Map();
-  for (const [recordingId, segments] of numbers) {
+  // Together, for each would wait for the answer to the one before.
+  const read = [...numbers].map(async ([recordingId, segments]) => {
+    const isWanted = isOneOf(
+      s.number,
+      segments.map((row) => row.number),
+    );
     const found = await tx
-      .select()
-      .from(t.segments)
-      .where(
-        and(
-          eq(t.segments.recording_id, recordingId),
-          inArray(
-            t.segments.number,
-            segments.map((row) => row.number),
-          ),
-        ),
-      );
+      .select(columns)
+      .from(s)
+      .where(and(eq(s.recording_id, recordingId), isWanted));
     for (const row of found)
       known.set(`${recordingId} ${row.number}`, {
         stamp: row.stamp,
@@ -70,7 +85,8 @@ const knownSegments = async (tx: Queries, t: Tables, rows: readonly LedgerRow[])
         stored: row.remote === 'stored',
         pending: isPending(row),
       });
-  }
+  });
+  await Promise.all(read);
   return known;
 };
 

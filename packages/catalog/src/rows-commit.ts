@@ -5,7 +5,7 @@
  */
 import type { AckPage, LedgerRow, RowsPage } from '@weir/contracts';
 import { oneLine } from '@weir/runtime';
-import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm';
+import { and, between, desc, eq, lt, notInArray, sql } from 'drizzle-orm';
 import type { Database, Queries } from './database.ts';
 import { driverError, isRefusedByDatabase } from './database-error.ts';
 import { writeDays } from './day-totals.ts';
@@ -152,10 +152,12 @@ const forgetRefusals = async (
   refused: readonly RefusedRow[],
 ): Promise<void> => {
   const { refusals } = database.tables;
-  const named = new Set(refused.map((row) => row.stamp));
-  const stamps = rows.map((row) => row.stamp).filter((stamp) => !named.has(stamp));
-  if (stamps.length > 0)
-    await tx.delete(refusals).where(and(eq(refusals.spool_id, spool), inArray(refusals.stamp, stamps)));
+  // A page has all rows between its first and its last: what was refused there and is not on it has another stamp now.
+  const [first, last] = [rows[0]?.stamp, rows.at(-1)?.stamp];
+  if (first === undefined || last === undefined) return;
+  const named = refused.map((row) => row.stamp);
+  const taken = and(eq(refusals.spool_id, spool), between(refusals.stamp, first, last));
+  await tx.delete(refusals).where(named.length === 0 ? taken : and(taken, notInArray(refusals.stamp, named)));
 };
 
 const uniqueStamps = (refused: readonly RefusedRow[]): RefusedRow[] =>
