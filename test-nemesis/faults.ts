@@ -33,6 +33,7 @@ const HOUR_MS = 3_600_000;
 const IN_HAND_MS = 500;
 // What was written last before a disk was full had not been synced.
 const UNSYNCED_MS = 1_500;
+const READY_MS = 60_000;
 // The recorder looks for room again every second, and begins at the next key frame.
 const RESUME_MS = 4_000;
 
@@ -75,14 +76,21 @@ const nodeKilled: Apply = async ({ installation: { services, node }, publishers 
   );
 };
 
-/** Waits until a service answers; the run's own time is the bound. */
-export const awaitReady = async (url: string): Promise<void> => {
-  for (;;) {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
-    if (response?.ok === true) return;
+/** Waits until `look` says so, for a minute at most: what cannot start is a failure of the run, not a wait without end. */
+export const awaitTrue = async (what: string, look: () => Promise<boolean>): Promise<void> => {
+  const untilMs = performance.now() + READY_MS;
+  while (!(await look())) {
+    if (performance.now() >= untilMs) throw new Error(`${what} within ${READY_MS / 1000} s: see the logs of the run`);
     await pause(50);
   }
 };
+
+/** Waits until a service answers. */
+export const awaitReady = (url: string): Promise<void> =>
+  awaitTrue(`${url} did not answer`, async () => {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => null);
+    return response?.ok === true;
+  });
 
 const publisherGone =
   (how: 'leave' | 'die'): Apply =>

@@ -8,7 +8,7 @@ import { mountSmallDisk } from '../test-e2e/small-disk.ts';
 import { type Account, type Allowance, accountOf, isSound, type Window } from './accounting.ts';
 import { framesInBucket } from './bucket-reading.ts';
 import type { Clocks } from './clocks.ts';
-import { awaitReady, faults, type World } from './faults.ts';
+import { awaitReady, awaitTrue, faults, type World } from './faults.ts';
 import { call, type Installation, startInstallation } from './installation.ts';
 import type { Mutation } from './mutations.ts';
 import type { FrameSource } from './numbered-frames.ts';
@@ -45,13 +45,12 @@ const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 
 const startedUp = async ({ node, gateway }: Installation): Promise<void> => {
   await Promise.all([awaitReady(`${node.url}/healthz`), awaitReady(`${gateway.url}/healthz`)]);
-  for (;;) {
+  await awaitTrue('no recorder attached', async () => {
     const { spools = [] } = ((await call(node, '/api/node').catch(() => ({}))) ?? {}) as { spools?: unknown[] };
-    if (spools.length > 0) return;
+    if (spools.length > 0) return true;
     const status = await call(node, `/api/record/${STREAMS[0]}`).catch(() => null);
-    if ((status as { recorder?: string } | null)?.recorder !== 'absent') return;
-    await pause(100);
-  }
+    return (status as { recorder?: string } | null)?.recorder !== 'absent';
+  });
 };
 
 const gapsOf = async (installation: Installation, stream: string, clocks: Clocks): Promise<Window[]> => {
