@@ -47,7 +47,7 @@ export const openPage = async (context: BrowserContext, url: string, password: s
 /** Publishes the fake camera as a stream and waits until media flows. */
 export const publishCamera = async (page: Page, stream: string): Promise<void> => {
   await page.getByLabel('Stream name').fill(stream);
-  await page.getByRole('button', { name: 'Camera' }).click();
+  await page.getByTestId('publish').getByRole('button', { name: 'Camera' }).click();
   await page.locator('[data-testid=publish][data-state=connected]').waitFor();
 };
 
