@@ -3,7 +3,7 @@
  * parser is a further row; `fuzz.test.ts` holds that none is forgotten.
  */
 import fc from 'fast-check';
-import { readRefusal } from '../packages/bucket/src/refusal-text.ts';
+import { readRefusal } from '../packages/bucket/src/refusal.ts';
 import { decodeDayMpdPath } from '../packages/catalog/src/day-totals.ts';
 import { decodePackedHour, decodeStoredSummary, encodePackedHour } from '../packages/catalog/src/packed-hour.ts';
 import { ivfReader } from '../packages/cli/src/publish/ivf.ts';
@@ -814,7 +814,7 @@ const names: Parser[] = [
   },
   {
     name: 'answer-of-a-bucket',
-    covers: ['packages/bucket/src/refusal-text.ts#readRefusal'],
+    covers: ['packages/bucket/src/refusal.ts#readRefusal'],
     inputs: textInputs(
       '<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>',
       '{"code":"url_expired","detail":"over","title":"expired"}',

@@ -1,8 +1,8 @@
 import type { LastingSource, ObjectHead, ObjectMeta, Presigned } from './bucket.ts';
-import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
+import { BucketError, classifyAnswer } from './bucket-error.ts';
 import { digestBody, type ObjectDigest } from './object-digest.ts';
 import { namesBytes } from './put-confirmation.ts';
-import { readRefusal, refusalText } from './refusal-text.ts';
+import { readRefusal, refusalError, refusalText } from './refusal.ts';
 import { sourceBlob } from './source-stream.ts';
 
 /** `fetch`, or what has its shape: the overlay's HTTP client. */
@@ -14,12 +14,10 @@ const codesOfGateway: Record<string, string> = { url_expired: 'RequestExpired', 
 
 const failureOf = async (method: string, url: string, response: Response, nowMs: number): Promise<BucketError> => {
   const { code, message } = readRefusal(await refusalText(response.body ?? []));
-  const errorClass = classifyAnswer(response.status, codesOfGateway[code] ?? code, message);
-  const said = [response.status, code, message].filter((part) => part !== '').join(' ');
-  return new BucketError(errorClass, `${method} ${url}: ${said}`, {
-    status: response.status,
-    retryAfterMs: retryAfterMs(response.headers.get('retry-after'), nowMs),
-  });
+  const { status, headers } = response;
+  const errorClass = classifyAnswer(status, codesOfGateway[code] ?? code, message);
+  const refusal = { status, code, message, retryAfter: headers.get('retry-after') };
+  return refusalError(errorClass, refusal, `${method} ${url}`, nowMs);
 };
 
 const send = async (

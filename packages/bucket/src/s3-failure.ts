@@ -1,4 +1,5 @@
 import { BucketError, classifyAnswer, retryAfterMs } from './bucket-error.ts';
+import { refusalError } from './refusal.ts';
 import type { S3PutAnswer } from './s3-signed-put.ts';
 
 /** Where a bucket is and who asks, for messages. */
@@ -43,11 +44,8 @@ export const answerFailure = (
   nowMs: number,
 ): BucketError => {
   const errorClass = classifyAnswer(status, code, message);
-  const said = [status, code, message].filter((part) => part !== '').join(' ');
-  return new BucketError(errorClass, `${where(doing, place)}: ${said}${advice(errorClass, place)}`, {
-    status,
-    retryAfterMs: retryAfterMs(headers['retry-after'], nowMs),
-  });
+  const refusal = { status, code, message, retryAfter: headers['retry-after'] };
+  return refusalError(errorClass, refusal, where(doing, place), nowMs, advice(errorClass, place));
 };
 
 /** An error of the SDK as a `BucketError`; what is neither the service's nor the network's stays as it is. */

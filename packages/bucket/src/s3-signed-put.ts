@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { readRefusal, refusalText } from './refusal-text.ts';
+import { readRefusal, refusalText } from './refusal.ts';
 
 /** What a bucket answered to a PUT: status, headers in lower case, and of a refusal S3's code and words. */
 export type S3PutAnswer = {

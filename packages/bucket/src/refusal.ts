@@ -1,3 +1,28 @@
+import { BucketError, type BucketErrorClass, retryAfterMs } from './bucket-error.ts';
+
+/** What was answered to a request that had no success; `retryAfter` as the header has it. */
+export type Refusal = {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfter: string | null | undefined;
+};
+
+/** A refusal as an error that says what was being done, what was answered, and what to do. */
+export const refusalError = (
+  errorClass: BucketErrorClass,
+  { status, code, message, retryAfter }: Refusal,
+  doing: string,
+  nowMs: number,
+  advice = '',
+): BucketError => {
+  const said = [status, code, message].filter((part) => part !== '').join(' ');
+  return new BucketError(errorClass, `${doing}: ${said}${advice}`, {
+    status,
+    retryAfterMs: retryAfterMs(retryAfter, nowMs),
+  });
+};
+
 /** More than any service says of a failure. */
 const answerLimitBytes = 16 * 1024;
 
