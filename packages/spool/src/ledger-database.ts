@@ -95,9 +95,11 @@ const useTransactions = (db: DatabaseSync): Transactions => {
     if (current === 'unsynced' && kind === 'transaction')
       throw new Error('a durable step cannot be part of a transaction that a power cut may take back');
     if (current !== null) return work();
-    db.exec(begin);
-    current = kind;
+    // In a WAL this leaves out the sync of a commit; the next durable one makes everything before it durable too.
+    if (kind === 'unsynced') db.exec('pragma synchronous = normal');
     try {
+      db.exec(begin);
+      current = kind;
       const result = work();
       db.exec('commit');
       return result;
@@ -107,20 +109,12 @@ const useTransactions = (db: DatabaseSync): Transactions => {
       throw error;
     } finally {
       current = null;
+      if (kind === 'unsynced') db.exec('pragma synchronous = full');
     }
   };
   return {
     transaction: (work) => inside('transaction', 'begin immediate', work),
-    unsynced: (work) => {
-      if (current !== null) return work();
-      // In a WAL this leaves out the sync of a commit; the next durable one makes everything before it durable too.
-      db.exec('pragma synchronous = normal');
-      try {
-        return inside('unsynced', 'begin immediate', work);
-      } finally {
-        db.exec('pragma synchronous = full');
-      }
-    },
+    unsynced: (work) => inside('unsynced', 'begin immediate', work),
     snapshot: (work) => inside('snapshot', 'begin', work),
   };
 };
