@@ -37,10 +37,8 @@ const load = (directory: string): Map<string, StoredObject> => {
   return objects;
 };
 
-const noBody = Buffer.alloc(0);
-
-/** Opens the store; objects below `root` from an earlier life are there again. Without bodies it keeps what is told of them. */
-export const openObjectStore = (buckets: readonly string[], root?: string, keepsBodies = true): ObjectStore => {
+/** Opens the store; objects below `root` from an earlier life are there again. */
+export const openObjectStore = (buckets: readonly string[], root?: string): ObjectStore => {
   const all = new Map<string, Map<string, StoredObject>>();
   const place = (bucket: string, key: string): string => join(root ?? '', bucket, fileOf(key));
   const createBucket = (bucket: string): void => {
@@ -54,7 +52,7 @@ export const openObjectStore = (buckets: readonly string[], root?: string, keeps
     createBucket,
     get: (bucket, key) => all.get(bucket)?.get(key),
     put: (bucket, key, object) => {
-      all.get(bucket)?.set(key, keepsBodies ? object : { ...object, body: noBody });
+      all.get(bucket)?.set(key, object);
       if (root === undefined) return;
       const { body, ...about } = object;
       writeFileSync(`${place(bucket, key)}.bin`, body);

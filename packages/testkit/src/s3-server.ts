@@ -24,7 +24,7 @@ export type S3ServerOptions = {
   readonly buckets: readonly string[];
   /** Keeps objects in this directory as well, over restarts. */
   readonly root?: string;
-  /** False: bodies are checked and forgotten, and every object is empty; for long runs. */
+  /** False: bodies are checked and forgotten, and their objects are empty, but for aws-chunked ones; for long runs. */
   readonly keepsBodies?: boolean;
   readonly now?: () => number;
   readonly faults?: readonly S3FaultRule[];
@@ -190,7 +190,7 @@ const handle = async (request: IncomingMessage, response: ServerResponse, contex
 /** Starts the server on 127.0.0.1; dispose of it to stop it and close its connections. */
 export const startS3Server = async (options: S3ServerOptions): Promise<S3Server> => {
   const { accessKey, secretKey, sessionToken, region = 'us-east-1', now = Date.now } = options;
-  const store = openObjectStore(options.buckets, options.root, options.keepsBodies);
+  const store = openObjectStore(options.buckets, options.root);
   const faults = s3Faults();
   for (const rule of options.faults ?? []) faults.add(rule);
   const requests: S3RequestRecord[] = [];
