@@ -17,6 +17,8 @@ export type Surroundings = AsyncDisposable & {
   s3: Awaited<ReturnType<typeof startS3Server>>;
 };
 
+const startBucket = () => startS3Server({ accessKey, secretKey, region: 'us-east-1', buckets: ['recordings'] });
+
 /** Starts the servers that Weir uses and does not bring along. */
 export const startSurroundings = async (): Promise<Surroundings> => {
   const stack = new AsyncDisposableStack();
@@ -40,7 +42,7 @@ export const startSurroundings = async (): Promise<Surroundings> => {
       },
     }),
   );
-  const s3 = await startS3Server({ accessKey, secretKey, region: 'us-east-1', buckets: ['recordings'] });
+  const s3 = await startBucket();
   stack.defer(() => s3.stop());
   return {
     databaseUrl: postgres.url,
@@ -53,7 +55,7 @@ export const startSurroundings = async (): Promise<Surroundings> => {
 
 /** A bucket alone: the index is a file of SQLite, and the broker that is configured never was started. */
 export const startWithoutBroker = async (databasePath: string): Promise<Surroundings> => {
-  const s3 = await startS3Server({ accessKey, secretKey, region: 'us-east-1', buckets: ['recordings'] });
+  const s3 = await startBucket();
   return {
     databaseUrl: `sqlite://${databasePath}`,
     brokerUrl: `mqtt://127.0.0.1:${await freePort()}`,

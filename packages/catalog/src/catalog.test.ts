@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { GapRow, InitRow, LedgerRow, RecordingRow, RowsPage, SegmentRow } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
-import { type Postgres, startPostgres, temporaryDirectory } from '@weir/testkit';
+import { type Postgres, runningRecording, startPostgres, temporaryDirectory } from '@weir/testkit';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Catalog, openCatalog } from './catalog.ts';
 
@@ -14,21 +14,8 @@ const sha256 = 'ab'.repeat(32);
 const noon = Date.UTC(2026, 1, 28, 12);
 const midnight = Date.UTC(2026, 2, 1);
 
-const recording = (stamp: number, more: Partial<RecordingRow> = {}): RecordingRow => ({
-  kind: 'recording',
-  stamp,
-  recording_id: first,
-  node_id: 'node-id',
-  node_alias: 'site',
-  stream: 'cam-1',
-  record: 1_772_280_000,
-  record_dir: 'cam-1/1772280000',
-  status: 'recording',
-  start_ms: noon,
-  end_ms: null,
-  end_cause: null,
-  ...more,
-});
+const recording = (stamp: number, more: Partial<RecordingRow> = {}): RecordingRow =>
+  runningRecording(first, stamp, noon, more);
 
 const init = (stamp: number, more: Partial<InitRow> = {}): InitRow => ({
   kind: 'init',

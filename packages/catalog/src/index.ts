@@ -2,7 +2,7 @@ export { type Catalog, type CatalogDeps, type CatalogOptions, openCatalog } from
 export { type DatabaseUrl, decodeDatabaseUrl, encodeDatabaseUrl, placeOf } from './database-url.ts';
 export { type Day, dayOf, decodeDayMpdPath, encodeDayMpdPath } from './day-totals.ts';
 export type { StoredSegments } from './hour-reading.ts';
-export type { LostVerdict, SightingsNoted, SpoolSightings, SpoolTurn } from './lost-spools.ts';
+export type { LostVerdict, SpoolSightings } from './lost-spools.ts';
 export type {
   DaySegment,
   IndexedGap,

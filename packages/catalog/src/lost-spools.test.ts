@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { LedgerRow, RemoteState } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
-import { startPostgres, temporaryDirectory } from '@weir/testkit';
+import { runningRecording, startPostgres, temporaryDirectory } from '@weir/testkit';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Catalog, openCatalog } from './catalog.ts';
 
@@ -12,20 +12,7 @@ const sha256 = 'ab'.repeat(32);
 const everything = { node: 'site', streamPatterns: ['*'] };
 const hourMs = 3_600_000;
 
-const recording: LedgerRow = {
-  kind: 'recording',
-  stamp: 1,
-  recording_id: id,
-  node_id: 'node-id',
-  node_alias: 'site',
-  stream: 'cam-1',
-  record: 1_772_280_000,
-  record_dir: 'cam-1/1772280000',
-  status: 'recording',
-  start_ms: noon,
-  end_ms: null,
-  end_cause: null,
-};
+const recording: LedgerRow = runningRecording(id, 1, noon);
 
 const segment = (stamp: number, number: number, remote: RemoteState): LedgerRow => ({
   kind: 'segment',

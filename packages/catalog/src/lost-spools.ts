@@ -10,7 +10,7 @@ import type { Tables } from './schema.ts';
 import { joinStretches, seamMs } from './timeline-spans.ts';
 
 /** A spool that became lost, or is lost no more. */
-export type SpoolTurn = { spool: string; node: string };
+type SpoolTurn = { spool: string; node: string };
 
 /** What an operator's word did: `listed` when a node had it within the last three minutes, `unknown` to the index. */
 export type LostVerdict = 'lost' | 'already' | 'listed' | 'unknown';
@@ -55,7 +55,7 @@ export const declareFound =
   };
 
 /** What a round of watching changed, and how many spools are lost now. */
-export type SightingsNoted = { lost: SpoolTurn[]; found: SpoolTurn[]; standing: number };
+type SightingsNoted = { lost: SpoolTurn[]; found: SpoolTurn[]; standing: number };
 
 /** Notes a round of watching; spools that were not listed for `orphanAfterMs` become lost, at 0 none does. */
 export const noteSightings =

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { LedgerRow, SegmentRow } from '@weir/contracts';
+import type { LedgerRow, RecordingRow, SegmentRow } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
-import { type Postgres, startPostgres, temporaryDirectory } from '@weir/testkit';
+import { type Postgres, runningRecording, startPostgres, temporaryDirectory } from '@weir/testkit';
 import { sql } from 'drizzle-orm';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -32,21 +32,7 @@ const next = () => {
   return stamp;
 };
 
-const recording = (more: object = {}): LedgerRow => ({
-  kind: 'recording',
-  stamp: next(),
-  recording_id: id,
-  node_id: 'node-id',
-  node_alias: 'site',
-  stream: 'cam-1',
-  record: 1_772_280_000,
-  record_dir: 'cam-1/1772280000',
-  status: 'recording',
-  start_ms: begin,
-  end_ms: null,
-  end_cause: null,
-  ...more,
-});
+const recording = (more: Partial<RecordingRow> = {}): LedgerRow => runningRecording(id, next(), begin, more);
 
 /** The segment of minute `n` of the recording, 60 s long. */
 const segment = (n: number, more: Partial<SegmentRow> = {}): SegmentRow => ({

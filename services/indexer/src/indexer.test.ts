@@ -25,7 +25,7 @@ import {
   silentLog,
   startBroker,
 } from '@weir/runtime';
-import { freePort, startMosquitto, startPostgres, temporaryDirectory } from '@weir/testkit';
+import { freePort, runningRecording, startMosquitto, startPostgres, temporaryDirectory } from '@weir/testkit';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { openIndexer } from './service.ts';
 import { MAX_WAITING_PAGES } from './spool-lane.ts';
@@ -49,20 +49,8 @@ const newDirectory = (): string => {
   return directory.path;
 };
 
-const recording = (stamp: number, stream = 'cam-1'): LedgerRow => ({
-  kind: 'recording',
-  stamp,
-  recording_id: recordingId,
-  node_id: 'node-id',
-  node_alias: 'site',
-  stream,
-  record: 1_772_280_000,
-  record_dir: `${stream}/1772280000`,
-  status: 'recording',
-  start_ms: noon,
-  end_ms: null,
-  end_cause: null,
-});
+const recording = (stamp: number, stream = 'cam-1'): LedgerRow =>
+  runningRecording(recordingId, stamp, noon, { stream, record_dir: `${stream}/1772280000` });
 
 const segment = (stamp: number, number: number): LedgerRow => ({
   kind: 'segment',

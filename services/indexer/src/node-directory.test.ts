@@ -1,23 +1,11 @@
 import type { NodeStatus } from '@weir/contracts';
 import { expect, test } from 'vitest';
 import { openNodeDirectory, readNodeStatus } from './node-directory.ts';
+import { nodeStatus } from './node-status-fixture.ts';
 
 const spool = 'aaaaaaaa-0000-4000-8000-000000000001';
 
-const status = (more: Partial<NodeStatus> = {}): NodeStatus => ({
-  online: true,
-  alias: 'site',
-  node_id: 'node-1',
-  process_id: 'process-1',
-  version: '1',
-  http: 'http://10.0.0.1:7777/',
-  streams: 0,
-  sessions: 0,
-  max_sessions: 10,
-  features: [],
-  spools: [{ spool, last_stamp: 9, free_bytes: 0, level: 'ok' }],
-  ...more,
-});
+const status = (more: Partial<NodeStatus> = {}): NodeStatus => nodeStatus([spool], more);
 
 test('a node arrives with its first status, with a new process, and after it was away', () => {
   const directory = openNodeDirectory([]);

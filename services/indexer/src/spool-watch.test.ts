@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { openCatalog } from '@weir/catalog';
 import type { LedgerRow, NodeStatus } from '@weir/contracts';
 import { silentLog } from '@weir/runtime';
-import { temporaryDirectory } from '@weir/testkit';
+import { runningRecording, temporaryDirectory } from '@weir/testkit';
 import { expect, test } from 'vitest';
 import { openNodeDirectory } from './node-directory.ts';
+import { nodeStatus } from './node-status-fixture.ts';
 import { openSpoolWatch } from './spool-watch.ts';
 
 const spool = 'aaaaaaaa-0000-4000-8000-000000000001';
@@ -15,35 +16,8 @@ const everything = { node: 'site', streamPatterns: ['*'] };
 const minuteMs = 60_000;
 const orphanAfterMs = 10 * minuteMs;
 
-const statusOf = (spools: readonly string[], online = true): NodeStatus => ({
-  online,
-  alias: 'site',
-  node_id: 'node-1',
-  process_id: 'process-1',
-  version: '1',
-  http: 'http://10.0.0.1:7777/',
-  streams: 0,
-  sessions: 0,
-  max_sessions: 10,
-  features: [],
-  spools: spools.map((one) => ({ spool: one, last_stamp: 9, free_bytes: 0, level: 'ok' })),
-});
-
 const rows: LedgerRow[] = [
-  {
-    kind: 'recording',
-    stamp: 1,
-    recording_id: recordingId,
-    node_id: 'node-1',
-    node_alias: 'site',
-    stream: 'cam-1',
-    record: 1_772_280_000,
-    record_dir: 'cam-1/1772280000',
-    status: 'recording',
-    start_ms: noon,
-    end_ms: null,
-    end_cause: null,
-  },
+  runningRecording(recordingId, 1, noon),
   {
     kind: 'segment',
     stamp: 2,
@@ -100,40 +74,40 @@ const openTest = async (holds: () => boolean = () => true) => {
 
 test('a spool that its node, being online, has not listed for long enough is lost, and found when it is listed again', async () => {
   await using t = await openTest();
-  await t.minutes(10, statusOf([other]));
+  await t.minutes(10, nodeStatus([other]));
   expect([await t.kinds(), t.watch.lost()]).toEqual([['pending'], 0]);
-  await t.minutes(2, statusOf([other]));
+  await t.minutes(2, nodeStatus([other]));
   expect([await t.kinds(), t.watch.lost()]).toEqual([['spool_lost'], 1]);
-  await t.minutes(1, statusOf([other, spool]));
+  await t.minutes(1, nodeStatus([other, spool]));
   expect([await t.kinds(), t.watch.lost()]).toEqual([['pending'], 0]);
 });
 
 test('the time in which its node is away, or silent, does not count', async () => {
   await using t = await openTest();
-  await t.minutes(5, statusOf([]));
-  await t.minutes(60, statusOf([], false));
-  await t.minutes(5, statusOf([]));
+  await t.minutes(5, nodeStatus([]));
+  await t.minutes(60, nodeStatus([], { online: false }));
+  await t.minutes(5, nodeStatus([]));
   expect(t.watch.lost()).toBe(0);
   await t.minutes(60, null);
   // The last word still counts for a minute.
-  await t.minutes(2, statusOf([]));
+  await t.minutes(2, nodeStatus([]));
   expect(t.watch.lost()).toBe(1);
 });
 
 test('a spool that is listed in between begins anew', async () => {
   await using t = await openTest();
-  await t.minutes(9, statusOf([]));
-  await t.minutes(1, statusOf([spool]));
-  await t.minutes(9, statusOf([]));
+  await t.minutes(9, nodeStatus([]));
+  await t.minutes(1, nodeStatus([spool]));
+  await t.minutes(9, nodeStatus([]));
   expect(t.watch.lost()).toBe(0);
 });
 
 test('a process that slept has not watched meanwhile, and one that has not the spool does not watch it', async () => {
   const mine = { holds: false };
   await using t = await openTest(() => mine.holds);
-  await t.minutes(60, statusOf([]));
+  await t.minutes(60, nodeStatus([]));
   expect(t.watch.lost()).toBe(0);
   mine.holds = true;
-  await t.minutes(5, statusOf([]));
+  await t.minutes(5, nodeStatus([]));
   expect(t.watch.lost()).toBe(0);
 });
