@@ -1,15 +1,33 @@
 /** The third child of `weir up`: broker, uploader, indexer and gateway in one process. */
-import { splitListen } from '@weir/contracts';
-import { brokerUsers, run, startBroker, startService } from '@weir/runtime';
+import { hasEmbeddedBroker, splitListen } from '@weir/contracts';
+import {
+  type Broker,
+  brokerTls,
+  brokerUsers,
+  nodeAlias,
+  run,
+  type ServiceStart,
+  type Shell,
+  startBroker,
+  startService,
+} from '@weir/runtime';
+
+const openBroker = ({ config, secrets, log }: ServiceStart, shell: Shell): Promise<Broker> => {
+  const { topic_prefix: prefix, overlay_prefix: overlay } = config.net4mqtt;
+  const tls = brokerTls(config.broker);
+  return startBroker({
+    listen: splitListen(config.broker.listen),
+    ...(tls === null ? {} : { tls }),
+    users: brokerUsers(secrets, { prefix, overlay, alias: nodeAlias(config) }),
+    log: log.child({ part: 'broker' }),
+    onFailure: shell.fail,
+  });
+};
 
 await run('rest', async (scope, signal, shell) => {
   const start = await startService('rest', shell);
-  const { config, secrets, log } = start;
-  if (config.net4mqtt.mqtt_url === undefined) {
-    const users = brokerUsers(secrets, config.net4mqtt.topic_prefix, config.net4mqtt.overlay_prefix);
-    const listen = splitListen(config.broker.listen);
-    scope.use(await startBroker({ listen, users, log: log.child({ part: 'broker' }), onFailure: shell.fail }));
-  }
+  const { config, profile, log } = start;
+  const broker = hasEmbeddedBroker(config, profile) ? scope.use(await openBroker(start, shell)) : undefined;
   // Loaded behind the broker, for which the edge node waits.
   const [{ openIndexer }, { openUploader }, { openGateway }] = await Promise.all([
     import('@weir/indexer'),
@@ -19,6 +37,10 @@ await run('rest', async (scope, signal, shell) => {
   const deps = { ...start, scope, signal };
   await openIndexer({ ...deps, log: log.child({ part: 'indexer' }) });
   await openUploader({ ...deps, log: log.child({ part: 'uploader' }), failed: shell.fail });
-  const gateway = await openGateway({ ...deps, log: log.child({ part: 'gateway' }) });
+  const gateway = await openGateway({
+    ...deps,
+    ...(broker === undefined ? {} : { broker }),
+    log: log.child({ part: 'gateway' }),
+  });
   shell.ready({ gatewayPort: gateway.port });
 });

@@ -16,9 +16,16 @@ export const profileDefaults = (profile: Profile, dataDir = './data'): Record<st
         },
       };
 
-/** The broker's URL: the one configured, else under `up` the embedded broker's, else none. */
-export const brokerUrl = (config: WeirConfig, profile: Profile): string | null =>
-  config.net4mqtt.mqtt_url ?? (profile === 'up' ? `mqtt://${config.broker.listen}` : null);
+const configuredUrls = ({ net4mqtt: { mqtt_url: first, mqtt_urls: others } }: WeirConfig): string[] =>
+  first === undefined ? others : [first, ...others];
+
+/** True if the broker is the embedded one, which only `weir up` has, and only where the file names no other. */
+export const hasEmbeddedBroker = (config: WeirConfig, profile: Profile): boolean =>
+  profile === 'up' && configuredUrls(config).length === 0;
+
+/** The broker's URLs: those configured, else under `up` the embedded broker's, else none. */
+export const brokerUrls = (config: WeirConfig, profile: Profile): string[] =>
+  hasEmbeddedBroker(config, profile) ? [`mqtt://${config.broker.listen}`] : configuredUrls(config);
 
 /** Splits `address:port` as the schema's `listen` keys have it; IPv6 addresses lose their brackets. */
 export const splitListen = (text: string): { address: string; port: number } => {

@@ -7,13 +7,12 @@ import { ALIAS } from './names.ts';
 import { DEFAULT_TOPIC_PREFIX } from './topics.ts';
 
 const port = 'address:port, port 0 for any free one';
-const listen = (text: string, use: string) =>
+const address = () =>
   z
     .string()
     .regex(/^(?:[^:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/, `must be address:port, such as 127.0.0.1:7777`)
-    .refine((value) => Number(value.slice(value.lastIndexOf(':') + 1)) <= 65_535, 'must have a port of at most 65535')
-    .default(text)
-    .describe(`${use} (${port})`);
+    .refine((value) => Number(value.slice(value.lastIndexOf(':') + 1)) <= 65_535, 'must have a port of at most 65535');
+const listen = (text: string, use: string) => address().default(text).describe(`${use} (${port})`);
 const baseUrl = () => z.string().regex(/^https?:\/\/[^\s/]/, 'must be a URL, such as https://weir.example.org');
 const seconds = (value: number, min = 0) => z.number().min(min).max(31_536_000).default(value);
 const secret = () => z.string().min(1).meta({ secret: true });
@@ -109,10 +108,20 @@ export const weirConfig = z.strictObject({
       mqtt_url: z
         .string()
         .optional()
-        .describe('URL of the broker; the embedded one under `weir up`')
+        .describe('URL of the broker: mqtt, mqtts, ws or wss; the embedded one under `weir up`')
         .meta({ secret: true }),
+      mqtt_urls: z
+        .array(secret())
+        .default([])
+        .describe('further URLs of the broker or its cluster, tried in turn when one does not answer'),
       username: z.string().optional().describe('user name at the broker, unless it stands in mqtt_url'),
       password: secret().optional().describe('password at the broker'),
+      ca: z
+        .string()
+        .optional()
+        .describe("certificates that the broker's is checked against instead of the system's: a PEM file, or its text"),
+      cert: z.string().optional().describe('certificate to show to the broker: a PEM file, or its text; needs key'),
+      key: secret().optional().describe('private key of cert: a PEM file, or its text'),
       alias: z.string().regex(ALIAS).optional().describe("the node's name in the cluster; default: the host's name"),
       topic_prefix: z
         .string()
@@ -135,6 +144,18 @@ export const weirConfig = z.strictObject({
   broker: z
     .strictObject({
       listen: listen('127.0.0.1:1883', 'the embedded broker of `weir up`'),
+      tls_listen: address()
+        .optional()
+        .describe(`the same broker by TLS, for sites; needs tls_cert and tls_key (${port})`),
+      tls_cert: z
+        .string()
+        .optional()
+        .describe('PEM file of its certificate, with those that lead to its authority; read again when it changes'),
+      tls_key: z.string().optional().describe("PEM file of its certificate's private key"),
+      tls_client_ca: z
+        .string()
+        .optional()
+        .describe('PEM file of authorities: who has no certificate of theirs is refused; default: nobody is asked'),
     })
     .prefault({}),
   auth: z

@@ -1,69 +1,14 @@
 /** The embedded broker, in a thread of its own so that a busy service never delays messages, nor the reverse. */
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Aedes, type AuthenticateError, type Client } from 'aedes';
-import type { BrokerSettings, BrokerUser, FromBroker, ToBroker } from './broker-messages.ts';
+import { Aedes } from 'aedes';
+import { openAdmission } from './broker-admission.ts';
+import type { BrokerSettings, FromBroker, ToBroker } from './broker-messages.ts';
+import type { BrokerCertificate } from './broker-tls.ts';
 import { packetSizeGuard } from './packet-size.ts';
-import { hasHash, hashSecret } from './secret-compare.ts';
-import { filterCovers, topicMatches } from './topic-filter.ts';
 
-type Account = { hash: Buffer; publish: readonly string[]; subscribe: readonly string[] };
-type Accounts = ReadonlyMap<string, Account>;
-
-const toAccounts = (users: readonly BrokerUser[]): Accounts =>
-  new Map(
-    users.map(({ username, password, publish, subscribe }) => [
-      username,
-      { hash: hashSecret(password), publish, subscribe },
-    ]),
-  );
-
-// CONNACK code 4, bad user name or password (MQTT 3.1.1 §3.2.2.3).
-const badCredentials = (): AuthenticateError =>
-  Object.assign(new Error('bad user name or password'), { returnCode: 4 });
-
-const openBroker = (accounts: () => Accounts, settings: BrokerSettings, tell: (message: FromBroker) => void) => {
-  const owners = new WeakMap<Client, string>();
-  const accountOf = (client: Client | null): Account | undefined =>
-    client === null ? undefined : accounts().get(owners.get(client) ?? '');
-  const nobody = hashSecret('');
-  return Aedes.createBroker({
-    // A client that does not read holds up the others for so long, then it is closed.
-    drainTimeout: settings.drainTimeoutMs,
-    connectTimeout: 5_000,
-    preConnect(_client, packet, done) {
-      // A session that outlives its connection would be an unbounded queue in memory.
-      packet.clean = true;
-      done(null, true);
-    },
-    authenticate(client, username, password, done) {
-      const account = accounts().get(username ?? '');
-      const isRight = hasHash(password ?? Buffer.alloc(0), account?.hash ?? nobody) && account !== undefined;
-      if (isRight) {
-        owners.set(client, username ?? '');
-        done(null, true);
-        return;
-      }
-      tell({ kind: 'refused', what: 'login', client: client.id, detail: username ?? '' });
-      done(badCredentials(), false);
-    },
-    authorizePublish(client, packet, done) {
-      const allowed = accountOf(client)?.publish ?? [];
-      if (allowed.some((filter) => topicMatches(filter, packet.topic))) {
-        done(null);
-        return;
-      }
-      tell({ kind: 'refused', what: 'publish', client: client?.id ?? '', detail: packet.topic });
-      done(new Error(`not allowed to publish to ${packet.topic}`));
-    },
-    authorizeSubscribe(client, subscription, done) {
-      const allowed = accountOf(client)?.subscribe ?? [];
-      const isAllowed = allowed.some((filter) => filterCovers(filter, subscription.topic));
-      if (!isAllowed) tell({ kind: 'refused', what: 'subscribe', client: client.id, detail: subscription.topic });
-      done(null, isAllowed ? subscription : null);
-    },
-  });
-};
+const HANDSHAKE_MS = 10_000;
 
 const guardPackets = (socket: Socket, maxBytes: number, onTooLarge: () => void): Socket => {
   const guard = packetSizeGuard(maxBytes);
@@ -78,42 +23,71 @@ const guardPackets = (socket: Socket, maxBytes: number, onTooLarge: () => void):
   return socket;
 };
 
-const listen = (server: Server, { address, port, maxConnections }: BrokerSettings): Promise<number> => {
-  server.maxConnections = maxConnections;
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, address, () => resolve((server.address() as { port: number }).port));
+const tlsOptions = ({ cert, key, clientCa }: BrokerCertificate): TlsOptions => ({
+  cert,
+  key,
+  handshakeTimeout: HANDSHAKE_MS,
+  ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
+});
+
+class NotListening extends Error {
+  readonly place: { address: string; port: number };
+  constructor(place: { address: string; port: number }, cause: NodeJS.ErrnoException) {
+    super(cause.message, { cause });
+    this.place = place;
+  }
+}
+
+const listen = (server: Server, place: { address: string; port: number }): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(new NotListening(place, error)));
+    server.listen(place.port, place.address, () => resolve((server.address() as { port: number }).port));
   });
-};
 
 const serve = async (settings: BrokerSettings, port: NonNullable<typeof parentPort>): Promise<void> => {
   const tell = (message: FromBroker) => port.postMessage(message);
-  let accounts = toAccounts(settings.users);
-  const broker = await openBroker(() => accounts, settings, tell);
-  const server = createServer((socket) => {
-    socket.setNoDelay(true);
-    const tooLarge = () =>
-      tell({ kind: 'refused', what: 'packet', client: socket.remoteAddress ?? '', detail: 'too large' });
-    broker.handle(guardPackets(socket, settings.maxPacketBytes, tooLarge));
+  const admission = openAdmission(settings.users, tell);
+  const broker = await Aedes.createBroker({
+    // A client that does not read holds up the others for so long, then it is closed.
+    drainTimeout: settings.drainTimeoutMs,
+    connectTimeout: 5_000,
+    ...admission.handlers,
   });
+  admission.guard(broker);
+  const take = (socket: Socket): void => {
+    socket.setNoDelay(true);
+    const refused = { kind: 'refused', what: 'packet', user: 'unknown', client: '', detail: 'too large' } as const;
+    broker.handle(guardPackets(socket, settings.maxPacketBytes, () => tell(refused)));
+  };
+  const plain = createServer(take);
+  const secure: TlsServer | null = settings.tls === null ? null : createTlsServer(tlsOptions(settings.tls), take);
+  secure?.on('tlsClientError', (error, socket) => {
+    // Who speaks no TLS, or has no certificate of ours.
+    tell({ kind: 'refused', what: 'tls', user: 'unknown', client: '', detail: error.message.slice(0, 300) });
+    socket.destroy();
+  });
+  const servers = secure === null ? [plain] : [plain, secure];
+  for (const server of servers) server.maxConnections = settings.maxConnections;
   port.on('message', (message: ToBroker) => {
-    if (message.kind === 'users') {
-      accounts = toAccounts(message.users);
-      return;
-    }
-    broker.close(() =>
-      server.close(() => {
-        tell({ kind: 'closed' });
-        port.close();
-      }),
-    );
+    if (message.kind === 'users') admission.setUsers(message.users);
+    if (message.kind === 'certificate') secure?.setSecureContext(tlsOptions(message.certificate));
+    if (message.kind !== 'close') return;
+    broker.close(async () => {
+      await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+      tell({ kind: 'closed' });
+      port.close();
+    });
   });
   try {
-    tell({ kind: 'listening', port: await listen(server, settings) });
+    const plainPort = await listen(plain, settings);
+    const tlsPort = secure === null || settings.tls === null ? null : await listen(secure, settings.tls);
+    tell({ kind: 'listening', port: plainPort, tlsPort });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    tell({ kind: 'not-listening', code, message });
+    if (!(error instanceof NotListening)) throw error;
+    const { message, place, cause } = error;
+    tell({ kind: 'not-listening', place, code: (cause as NodeJS.ErrnoException).code, message });
     broker.close();
+    for (const server of servers) server.close();
     port.close();
   }
 };

@@ -4,21 +4,25 @@
  * After each connect all subscriptions are made again before `onConnect` is told.
  */
 import { Socket } from 'node:net';
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { type IClientOptions, MqttClient } from 'mqtt';
+import { connectError } from './broker-error.ts';
+import { type BrokerTlsOptions, brokerAddress, brokerSecureContext, openBrokerStream } from './broker-stream.ts';
 import { type BusCounters, outgoingQueue } from './bus-queue.ts';
 import { type MessageHandler, openSubscriptions } from './bus-subscriptions.ts';
 import { within } from './clock.ts';
-import { oneLine, WeirError } from './errors.ts';
+import { WeirError } from './errors.ts';
 import type { Log } from './log.ts';
 import { backoff } from './retry.ts';
-import { redactUrl } from './url.ts';
 
 /** What a message may carry: bytes as they are, anything else as JSON. */
 export type Payload = Buffer | Uint8Array | string | object;
 
 /** How to reach a broker. */
 export type BusOptions = {
-  url: string;
+  /** One URL or several, which are tried in turn; a user in a URL counts where `username` is not given. */
+  url: string | readonly string[];
+  /** For mqtts and wss. */
+  tls?: BrokerTlsOptions;
   clientId: string;
   username?: string;
   password?: string;
@@ -29,6 +33,8 @@ export type BusOptions = {
   signal?: AbortSignal;
   /** True: a broker that does not answer fails the start. One that refuses the credentials always does. */
   required?: boolean;
+  /** True: not even one that refuses us fails the start; it is tried again and told of. */
+  patient?: boolean;
   connectTimeoutMs?: number;
   /** Most messages of QoS 1 that wait; default 1,000. */
   queueLimit?: number;
@@ -87,73 +93,65 @@ const clientOptions = (options: BusOptions): IClientOptions => {
   };
 };
 
-const openClient = (options: BusOptions): MqttClient => {
-  try {
-    const url = new URL(options.url);
-    // The library would take `p%40ss` as it stands and stop at a second colon.
-    const username = options.username ?? (decodeURIComponent(url.username) || undefined);
-    const password = options.password ?? (decodeURIComponent(url.password) || undefined);
-    url.username = '';
-    url.password = '';
-    return connect(url.href, {
-      ...clientOptions(options),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-    });
-  } catch (error) {
-    const message = `${redactUrl(options.url)} is not an MQTT URL: use mqtt://host:port or mqtts://host:port`;
-    throw new WeirError('config_invalid', message, { cause: error });
-  }
+/** A client, and the URL that it uses now, fit for logs. */
+type Line = { client: MqttClient; where: () => string };
+
+const openClient = (options: BusOptions): Line => {
+  const addresses = [options.url].flat().map(brokerAddress);
+  const [first] = addresses;
+  if (first === undefined) throw new WeirError('config_invalid', 'the list of broker URLs is empty');
+  const secureContext = brokerSecureContext(options.tls);
+  let attempt = 0;
+  let current = first;
+  const client = new MqttClient((one) => {
+    current = addresses[attempt % addresses.length] ?? first;
+    attempt += 1;
+    const username = options.username ?? current.username;
+    const password = options.password ?? current.password;
+    // Absent is not the same as undefined to the library.
+    Object.assign(one.options, username === undefined ? {} : { username }, password === undefined ? {} : { password });
+    return openBrokerStream(current, secureContext);
+  }, clientOptions(options));
+  return { client, where: () => current.shown };
 };
 
-/** Names the error of a connect; the CONNACK codes 4 and 5 are the operator's (MQTT 3.1.1 §3.2.2.3). */
-const connectError = (error: unknown, url: string): WeirError => {
-  const { code } = error as { code?: unknown };
-  if (code === 4 || code === 5) {
-    const message = `broker ${url} refuses the credentials: correct user name and password`;
-    return new WeirError('broker_refused', message, { cause: error });
-  }
-  const message = `broker ${url} does not answer (${oneLine(error) || String(code)}): check that it runs and the URL`;
-  return new WeirError('broker_unavailable', message, { cause: error });
-};
-
-const logChanges = (client: MqttClient, log: Log, url: string, now: () => number): void => {
+const logChanges = ({ client, where }: Line, log: Log, now: () => number): void => {
   const startedAt = now();
   let last = '';
   let isStarting = true;
   client.on('connect', () => {
     last = '';
     isStarting = false;
-    log.info({ broker: url }, 'broker connected');
+    log.info({ broker: where() }, 'broker connected');
   });
   client.on('error', (error) => {
-    const { message, code } = connectError(error, url);
+    const { message, code } = connectError(error, where());
     isStarting &&= code === 'broker_unavailable' && now() - startedAt < startMs;
     if (isStarting) {
-      log.debug({ broker: url, reason: message }, 'broker not there yet');
+      log.debug({ broker: where(), reason: message }, 'broker not there yet');
       return;
     }
     // The same reason again at each attempt would fill the log for days.
-    log[message === last ? 'debug' : 'warn']({ broker: url, reason: message }, 'broker not connected');
+    log[message === last ? 'debug' : 'warn']({ broker: where(), reason: message }, 'broker not connected');
     last = message;
   });
   client.on('offline', () => {
     if (isStarting) return;
-    if (last === '') log.warn({ broker: url }, 'broker connection lost');
+    if (last === '') log.warn({ broker: where() }, 'broker connection lost');
     last ||= 'lost';
   });
 };
 
-const firstConnect = async (client: MqttClient, options: BusOptions, url: string): Promise<void> => {
+const firstConnect = async ({ client, where }: Line, options: BusOptions): Promise<void> => {
   const { connectTimeoutMs = 10_000, signal } = options;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   client.once('connect', () => resolve());
-  client.once('error', (error) => reject(connectError(error, url)));
+  client.once('error', (error) => reject(connectError(error, where())));
   const onAbort = () => reject(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     signal?.throwIfAborted();
-    await within(promise, connectTimeoutMs, () => connectError(new Error('no answer in time'), url));
+    await within(promise, connectTimeoutMs, () => connectError(new Error('no answer in time'), where()));
   } catch (error) {
     client.end(true);
     throw error;
@@ -163,10 +161,10 @@ const firstConnect = async (client: MqttClient, options: BusOptions, url: string
 };
 
 /** Fails if the broker's first answer refuses us; goes on in the background when there is none within a second. */
-const firstAnswer = async (client: MqttClient, url: string): Promise<void> => {
+const firstAnswer = async ({ client, where }: Line): Promise<void> => {
   const { promise, resolve } = Promise.withResolvers<WeirError | null>();
   client.once('connect', () => resolve(null));
-  client.once('error', (error) => resolve(connectError(error, url)));
+  client.once('error', (error) => resolve(connectError(error, where())));
   client.once('close', () => resolve(null));
   const fault = await within(promise, firstAnswerMs, () => new Error('late')).catch(() => null);
   if (fault?.code !== 'broker_refused') return;
@@ -190,7 +188,6 @@ const close = async (client: MqttClient, isIdle: () => boolean, giveUp: () => vo
 export const connectBus = async (options: BusOptions): Promise<Bus> => {
   const { log, queueLimit = 1_000, maxPayloadBytes = 65_536, random = Math.random } = options;
   const { now = () => performance.now(), maxSocketBytes = 4 * 1024 * 1024 } = options;
-  const url = redactUrl(options.url);
   const counters: BusCounters = {
     published: 0,
     received: 0,
@@ -200,14 +197,15 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
     droppedOversized: 0,
     handlerErrors: 0,
   };
-  const client = openClient(options);
+  const line = openClient(options);
+  const { client } = line;
   const queue = outgoingQueue(client, queueLimit, counters);
   const incoming = openSubscriptions(client, counters, maxPayloadBytes, log);
   const callbacks = new Set<() => void>();
   const farewells = new Set<() => void>();
   const delays = backoff({ baseMs: 500, capMs: 5_000, random });
   let settled = false;
-  logChanges(client, log, url, now);
+  logChanges(line, log, now);
   client.on('close', () => {
     if (settled) for (const farewell of farewells) farewell();
     settled = false;
@@ -225,7 +223,8 @@ export const connectBus = async (options: BusOptions): Promise<Bus> => {
     for (const callback of callbacks) callback();
     queue.pump();
   });
-  await (options.required === true ? firstConnect(client, options, url) : firstAnswer(client, url));
+  if (options.required === true) await firstConnect(line, options);
+  else if (options.patient !== true) await firstAnswer(line);
 
   const publishAtOnce = (topic: string, payload: Buffer, retain: boolean): Promise<boolean> => {
     if (!client.connected || client.stream.writableLength > maxSocketBytes) {

@@ -84,6 +84,11 @@ export const errorCodes = {
   bucket_forbidden: peer(503, 'The bucket refuses the credentials', 'Correct the keys or the rights on the bucket'),
   broker_unavailable: peer(503, 'The MQTT broker does not answer', 'Check the broker and the URL'),
   broker_refused: peer(503, 'The MQTT broker refuses the credentials', 'Correct user name and password in the URL'),
+  broker_untrusted: peer(
+    503,
+    "The MQTT broker's certificate cannot be trusted",
+    'Correct [net4mqtt] ca, the URL, the certificate or the clock, as the message says',
+  ),
   timed_out: peer(504, 'A peer took too long to answer', 'Try again'),
 
   config_invalid: input(400, 'The configuration is not valid', 'Correct the key that the message names'),

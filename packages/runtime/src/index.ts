@@ -13,7 +13,10 @@ export {
   type StaticToken,
 } from './auth.ts';
 export { type Broker, type BrokerOptions, startBroker } from './broker.ts';
+export { type BrokerAccess, brokerAccess } from './broker-access.ts';
 export type { BrokerUser } from './broker-messages.ts';
+export { type BrokerNames, type BrokerRights, type BrokerRole, brokerRights, siteRights } from './broker-rights.ts';
+export { brokerTls } from './broker-tls.ts';
 export { type Bus, type BusOptions, connectBus, type Payload } from './bus.ts';
 export type { BusCounters } from './bus-queue.ts';
 export type { MessageHandler } from './bus-subscriptions.ts';
@@ -28,6 +31,7 @@ export { decodePublicKey, encodePublicKey, fingerprint, type KeyPair, loadOrCrea
 export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
 export { mediaNodeOptions } from './media-node-options.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
+export { serveMqttWebSocket } from './mqtt-websocket.ts';
 export { hashPassword, isPasswordHash, verifyPassword } from './password.ts';
 export { type Backoff, type BackoffOptions, backoff, type RetryOptions, retry } from './retry.ts';
 export { type Main, type RunOptions, run, type Shell } from './run.ts';

@@ -4,13 +4,11 @@
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { type Profile, topicFilter, type WeirConfig } from '@weir/contracts';
+import { hasEmbeddedBroker, type Profile, type WeirConfig } from '@weir/contracts';
 import type { BrokerUser } from './broker-messages.ts';
+import { type BrokerNames, type BrokerRole, brokerRights } from './broker-rights.ts';
 import { decodePublicKey, fingerprint, loadOrCreateKeyPair } from './key-pair.ts';
 import { loadOrCreateSecret } from './secret-file.ts';
-
-/** The services that have a user of their own at the embedded broker. */
-export type BrokerRole = 'node' | 'uploader' | 'indexer' | 'gateway';
 
 /** The secrets of an installation. */
 export type Secrets = {
@@ -48,10 +46,9 @@ export const openSecrets = async (config: WeirConfig, profile: Profile): Promise
   const directory = secretsDirectory(config);
   const secret = (name: string) => loadOrCreateSecret(join(directory, name));
   const keys = await openKeys(config, directory);
-  const { mqtt_url: url, username, password } = config.net4mqtt;
-  const isEmbedded = url === undefined && profile === 'up';
+  const { username, password } = config.net4mqtt;
   const passwords = new Map<BrokerRole, string>();
-  if (isEmbedded) for (const role of roles) passwords.set(role, await secret(`broker-${role}`));
+  if (hasEmbeddedBroker(config, profile)) for (const role of roles) passwords.set(role, await secret(`broker-${role}`));
   return {
     tapToken: config.tap.token ?? (await secret('tap')),
     apiToken: await secret('api-token'),
@@ -68,18 +65,8 @@ export const openSecrets = async (config: WeirConfig, profile: Profile): Promise
   };
 };
 
-/** The users of the embedded broker: each service may write what the design has it write, and no more. */
-export const brokerUsers = (secrets: Secrets, prefix: string, overlay: string): BrokerUser[] => {
-  const [status, stream, event, rows, ack] = (['status', 'stream', 'event', 'rows', 'ack'] as const).map((kind) =>
-    topicFilter(prefix, kind),
-  ) as [string, string, string, string, string];
-  const toAgents = `${overlay}/+/+/i/#`;
-  const fromAgents = [`${overlay}/+/+/o/#`, `${overlay}/+/-/v/-`];
-  const rights: Record<BrokerRole, { publish: string[]; subscribe: string[] }> = {
-    node: { publish: [status, stream, event], subscribe: [] },
-    uploader: { publish: [rows, event], subscribe: [ack] },
-    indexer: { publish: [ack, toAgents], subscribe: [rows, status, ...fromAgents] },
-    gateway: { publish: [toAgents], subscribe: [status, stream, event, ack, ...fromAgents] },
-  };
+/** The users of the embedded broker for the services of its own machine. */
+export const brokerUsers = (secrets: Pick<Secrets, 'broker'>, names: BrokerNames): BrokerUser[] => {
+  const rights = brokerRights(names);
   return roles.map((role) => ({ ...rights[role], username: role, password: secrets.broker(role)?.password ?? '' }));
 };

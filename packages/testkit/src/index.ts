@@ -1,4 +1,5 @@
 export { type CaptivePortal, startCaptivePortal } from './captive-portal.ts';
+export { type Authority, type IssuedCertificate, makeAuthority } from './certificates.ts';
 export { type Child, type ChildOptions, freePort, startChild } from './child-process.ts';
 export { type Chromium, launchChromium } from './chromium.ts';
 export { encodePictures, type PictureCodec, type PictureRun, packetizePicture } from './coded-picture.ts';

@@ -12,6 +12,7 @@ const packages = {
   postgres: 'postgresql',
   psql: 'postgresql',
   curl: 'curl',
+  openssl: 'openssl',
   xmllint: 'libxml2-utils',
   setpriv: 'util-linux',
   taskset: 'util-linux',

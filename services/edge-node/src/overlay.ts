@@ -1,9 +1,9 @@
 /** The node's end of the overlay: by it the cloud reaches the node's HTTP API over the broker alone. */
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { brokerUrl, escapeName } from '@weir/contracts';
+import { escapeName } from '@weir/contracts';
 import { encodeOverlayTopic, encodePresence, type OverlayAgent, openOverlayAgent } from '@weir/overlay';
-import { connectBus, type GatewayIdentity } from '@weir/runtime';
+import { brokerAccess, connectBus, type GatewayIdentity } from '@weir/runtime';
 import type { EdgeNodeDeps } from './service.ts';
 import { streamAdmission } from './stream-admission.ts';
 
@@ -15,12 +15,13 @@ const MAX_SOCKET_BYTES = 32 * 1024 * 1024;
  * broker of its own: its last will is another than the node's, and bulk never delays rows and events.
  */
 export const openNodeOverlay = async (
-  { config, secrets, scope, signal, log, profile = 'alone' }: EdgeNodeDeps,
+  deps: EdgeNodeDeps,
   { alias, nodeId }: { alias: string; nodeId: string },
   serveApi: (stream: Duplex, identity: GatewayIdentity) => void,
 ): Promise<OverlayAgent | null> => {
-  const url = brokerUrl(config, profile);
-  if (url === null || profile !== 'alone') return null;
+  const { config, secrets, scope, signal, log, profile = 'alone' } = deps;
+  const access = brokerAccess(deps, 'node');
+  if (access === null || profile === 'up') return null;
   const { overlay_prefix: prefix, allow } = config.net4mqtt;
   const session = randomBytes(8).toString('hex');
   const will = {
@@ -31,9 +32,8 @@ export const openNodeOverlay = async (
   };
   const bus = scope.use(
     await connectBus({
-      url,
+      ...access,
       clientId: `agent-${alias}-${nodeId}`,
-      ...secrets.broker('node'),
       will,
       log: log.child({ part: 'overlay' }),
       signal,

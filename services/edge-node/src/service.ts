@@ -1,11 +1,12 @@
 import type { KeyObject } from 'node:crypto';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { brokerUrl, encodeTopic, type NodeStatus, type Profile, splitListen, type WeirConfig } from '@weir/contracts';
+import { encodeTopic, type NodeStatus, type Profile, splitListen, type WeirConfig } from '@weir/contracts';
 import { overlayUrl } from '@weir/overlay';
 import { advertisedAddresses, openEndpoint } from '@weir/rtc';
 import {
   type Bus,
+  brokerAccess,
   connectBus,
   createAuthenticator,
   createMetrics,
@@ -127,18 +128,17 @@ const addRoutes = (app: HttpApp, deps: EdgeNodeDeps, core: Core, { identity: { a
 };
 
 const openBus = async (deps: EdgeNodeDeps, { alias, nodeId }: Identity, offline: NodeStatus): Promise<Bus | null> => {
-  const { config, secrets, scope, signal, log, profile = 'alone' } = deps;
-  const url = brokerUrl(config, profile);
-  if (url === null) {
+  const { config, scope, signal, log } = deps;
+  const access = brokerAccess(deps, 'node');
+  if (access === null) {
     log.warn('no broker in [net4mqtt] mqtt_url: no gateway will find this node by itself');
     return null;
   }
   const topic = encodeTopic(config.net4mqtt.topic_prefix, { kind: 'status', alias });
   const payload = nodeEvent('weir.node.status', offline, { alias, id: randomUUID(), timeMs: Date.now() });
-  const login = secrets.broker('node') ?? {};
   const clientId = `node-${alias}-${nodeId}`;
   const will = { topic, payload, qos: 1 as const, retain: true };
-  return scope.use(await connectBus({ url, clientId, ...login, will, log, signal }), 'bus');
+  return scope.use(await connectBus({ ...access, clientId, will, log, signal }), 'bus');
 };
 
 const statusOf = (deps: EdgeNodeDeps, core: Core, identity: Identity, url: () => string) => (): NodeStatus => ({

@@ -1,4 +1,4 @@
-import { createMetrics, type Metrics } from '@weir/runtime';
+import { type Broker, createMetrics, type Metrics } from '@weir/runtime';
 import type { Cluster } from './cluster.ts';
 import type { ClusterFeed } from './cluster-feed.ts';
 import type { LiveFeed } from './live-feed.ts';
@@ -12,10 +12,12 @@ export type MetricsDeps = {
   live: Pick<LiveFeed, 'counts' | 'clients'>;
   routing: Pick<NodeRouting, 'counts'>;
   throttle: Pick<LoginThrottle, 'evicted'>;
+  /** The embedded broker, where there is one. */
+  broker?: Pick<Broker, 'refused'> | undefined;
 };
 
 /** The numbers of a gateway: what it knows, and everything that a bound made it lose. */
-export const gatewayMetrics = ({ cluster, feed, live, routing, throttle }: MetricsDeps): Metrics => {
+export const gatewayMetrics = ({ cluster, feed, live, routing, throttle, broker }: MetricsDeps): Metrics => {
   const metrics = createMetrics('gateway');
   const counters: [string, string, () => number][] = [
     ['cluster_dropped_total', 'Nodes and streams beyond the bounds', () => cluster.counts.dropped],
@@ -27,6 +29,13 @@ export const gatewayMetrics = ({ cluster, feed, live, routing, throttle }: Metri
     ['throttle_evicted_total', 'Entries pushed out of the login throttle', throttle.evicted],
   ];
   for (const [name, help, read] of counters) metrics.counted(`gateway_${name}`, help, read);
+  const refusals = broker === undefined ? [] : (Object.keys(broker.refused) as (keyof Broker['refused'])[]);
+  for (const what of refusals)
+    metrics.counted(
+      `gateway_broker_refused_${what}_total`,
+      `Refused by the embedded broker: ${what}`,
+      () => broker?.refused[what] ?? 0,
+    );
   const running = () => cluster.nodes().filter(({ status }) => status === 'running').length;
   metrics.gauge('gateway_nodes', 'Nodes that run', [], (gauge) => gauge.set(running()));
   metrics.gauge('gateway_streams', 'Streams of running nodes', [], (gauge) => gauge.set(cluster.streams().length));

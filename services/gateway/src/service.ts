@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Bucket } from '@weir/bucket';
 import { type Catalog, openCatalog } from '@weir/catalog';
-import { brokerUrl, splitListen } from '@weir/contracts';
+import { splitListen } from '@weir/contracts';
 import { openOverlayFetch } from '@weir/overlay';
 import {
+  type Broker,
   type Bus,
+  brokerAccess,
   connectBus,
   createAuthenticator,
   type HttpApp,
@@ -14,6 +16,7 @@ import {
   openHttp,
   type Scope,
   type ServiceStart,
+  serveMqttWebSocket,
   signGatewayToken,
   WeirError,
 } from '@weir/runtime';
@@ -45,6 +48,8 @@ export type GatewayDeps = ServiceStart & {
   now?: () => number;
   /** Where the built page lies; default the one of this package. */
   pageDirectory?: string;
+  /** The embedded broker, which is then served by WebSocket too, at `/mqtt`. */
+  broker?: Broker;
 };
 
 /** A gateway that listens: its port, and its base URL on this machine; `app` for tests. */
@@ -57,19 +62,16 @@ const MAX_SOCKET_BYTES = 32 * 1024 * 1024;
 const instanceOf = async ({ config }: GatewayDeps): Promise<string> =>
   (await loadOrCreateFile(join(config.data_dir, 'gateway-id'), () => randomBytes(6).toString('hex'))).trim();
 
-const openBus = async (
-  { config, secrets, profile, scope, signal, log }: GatewayDeps,
-  instance: string,
-): Promise<Bus | null> => {
-  const url = brokerUrl(config, profile);
-  if (url === null) {
+const openBus = async (deps: GatewayDeps, instance: string): Promise<Bus | null> => {
+  const { config, scope, signal, log } = deps;
+  const access = brokerAccess(deps, 'gateway');
+  if (access === null) {
     log.warn('no broker in [net4mqtt]: only nodes of [[nodes]] are seen');
     return null;
   }
   const clientId = `gateway-${nodeAlias(config)}-${instance}`;
-  const login = secrets.broker('gateway');
   const bounds = { maxSocketBytes: MAX_SOCKET_BYTES };
-  return scope.use(await connectBus({ url, clientId, ...login, ...bounds, log, signal }), 'bus');
+  return scope.use(await connectBus({ ...access, clientId, ...bounds, log, signal }), 'bus');
 };
 
 const openIndex = async ({ config, scope, log }: GatewayDeps, now: () => number): Promise<Catalog> => {
@@ -182,10 +184,10 @@ const addRoutes = async (
 
 /** Opens the gateway: index, bucket and broker are asked first, and each failure is one line. */
 export const openGateway = async (deps: GatewayDeps): Promise<Gateway> => {
-  const { config, scope, log, now = Date.now } = deps;
+  const { config, scope, log, broker, now = Date.now } = deps;
   const core = await openCore(deps, now);
   const throttle = loginThrottle(now);
-  const metrics = gatewayMetrics({ ...core, throttle });
+  const metrics = gatewayMetrics({ ...core, throttle, broker });
   const http = openHttp({
     name: 'gateway',
     version: '0.1.0',
@@ -200,6 +202,7 @@ export const openGateway = async (deps: GatewayDeps): Promise<Gateway> => {
     },
   });
   scope.use(http, 'http');
+  if (broker !== undefined) serveMqttWebSocket(http.app.server, broker);
   // Its clients stay for hours: they are sent away first, or the server would wait for them.
   scope.use(core.live, 'live feed');
   await addRoutes(http.app, deps, core, now, throttle);

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Catalog, openCatalog } from '@weir/catalog';
-import { brokerUrl, splitListen } from '@weir/contracts';
+import { splitListen } from '@weir/contracts';
 import { openOverlayFetch } from '@weir/overlay';
 import {
   type Bus,
+  brokerAccess,
   type Clock,
   connectBus,
   createMetrics,
@@ -34,16 +35,14 @@ export type IndexerDeps = ServiceStart & {
 /** An indexer that runs: the port of its health and metrics, and its counters for tests. */
 export type Indexer = { port: number; replication: Replication };
 
-const openBus = async (
-  { config, secrets, profile, scope, signal, log }: IndexerDeps,
-  clientId: string,
-): Promise<Bus | null> => {
-  const url = brokerUrl(config, profile);
-  if (url === null) {
+const openBus = async (deps: IndexerDeps, clientId: string): Promise<Bus | null> => {
+  const { scope, signal, log } = deps;
+  const access = brokerAccess(deps, 'indexer');
+  if (access === null) {
     log.warn('no broker in [net4mqtt]: only nodes of [[nodes]] are indexed');
     return null;
   }
-  return scope.use(await connectBus({ url, clientId, ...secrets.broker('indexer'), log, signal }), 'bus');
+  return scope.use(await connectBus({ ...access, clientId, log, signal }), 'bus');
 };
 
 /** What tells this indexer from others, at the broker and in the database; it stays over restarts. */

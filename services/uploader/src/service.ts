@@ -3,9 +3,10 @@
  * the ledger alone, so it may be killed at any instant; neither broker nor index is needed for it to put.
  */
 import { join } from 'node:path';
-import { brokerUrl, splitListen } from '@weir/contracts';
+import { splitListen } from '@weir/contracts';
 import {
   type Bus,
+  brokerAccess,
   type Check,
   type Clock,
   connectBus,
@@ -64,17 +65,15 @@ const openTarget = async ({ config, secrets, scope, signal, log, clock, random }
   return presignedStorage({ gatewayUrl: upload.liveman_url, token, ttlSeconds, now, signal, onUnsupported });
 };
 
-const openBus = async (
-  { config, secrets, profile, scope, signal, log }: Parts,
-  instance: string,
-): Promise<Bus | null> => {
-  const url = brokerUrl(config, profile);
-  if (url === null) {
+const openBus = async (deps: Parts, instance: string): Promise<Bus | null> => {
+  const { config, scope, signal, log } = deps;
+  const access = brokerAccess(deps, 'uploader');
+  if (access === null) {
     log.warn('no broker in [net4mqtt]: the index learns of rows only when it asks the node');
     return null;
   }
   const clientId = `uploader-${nodeAlias(config)}-${instance}`;
-  return scope.use(await connectBus({ url, clientId, ...secrets.broker('uploader'), log, signal }), 'bus');
+  return scope.use(await connectBus({ ...access, clientId, log, signal }), 'bus');
 };
 
 const checksOf = (dir: string, state: () => UploaderState | null): Record<string, Check> => ({
