@@ -4,7 +4,7 @@ export { type Child, type ChildOptions, freePort, startChild } from './child-pro
 export { type Chromium, launchChromium } from './chromium.ts';
 export { encodePictures, type PictureCodec, type PictureRun, packetizePicture } from './coded-picture.ts';
 export { numberedPicture, readFrameNumbers } from './frame-number.ts';
-export { runningRecording } from './ledger-row.ts';
+export { runningRecording, storedSegment } from './ledger-row.ts';
 export { type LossyPath, type LossyPathOptions, openLossyPath } from './lossy-path.ts';
 export {
   type ClipOptions,
