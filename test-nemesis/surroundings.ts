@@ -1,6 +1,7 @@
 /** What stands around the services, each behind a proxy: broker, bucket, database; and the clocks that may be wrong. */
 import { join } from 'node:path';
 import {
+  commitWatch,
   type Mosquitto,
   openTcpProxy,
   type Postgres,
@@ -33,21 +34,24 @@ export type Surroundings = AsyncDisposable & {
 };
 
 /** Tells a listener when a client of PostgreSQL commits, before the server hears of it. */
-const commitWatch = () => {
+const commitListener = () => {
   let waiting: (() => void) | null = null;
   return {
     onCommit: (hit: () => void) => {
       waiting = hit;
     },
-    meddler: () => ({
-      fromClient: (bytes: Buffer, forward: (bytes: Buffer) => void) => {
-        forward(bytes);
-        if (waiting === null || !/commit/i.test(bytes.toString('latin1'))) return;
-        const hit = waiting;
-        waiting = null;
-        hit();
-      },
-    }),
+    meddler: () => {
+      const isCommit = commitWatch();
+      return {
+        fromClient: (bytes: Buffer, forward: (bytes: Buffer) => void) => {
+          forward(bytes);
+          if (!isCommit(bytes) || waiting === null) return;
+          const hit = waiting;
+          waiting = null;
+          hit();
+        },
+      };
+    },
   };
 };
 
@@ -80,7 +84,7 @@ export const startSurroundings = async (
   };
   const meddling = newMeddling();
   const broker = () => openTcpProxy(() => brokerPort, mqttMeddler(meddling, random));
-  const commits = commitWatch();
+  const commits = commitListener();
   const proxies = {
     siteBroker: stack.use(await broker()),
     cloudBroker: stack.use(await broker()),

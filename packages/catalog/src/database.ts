@@ -16,5 +16,13 @@ export type Database = AsyncDisposable & {
   write<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
 };
 
-/** What opening and migrating need beside the URL. */
-export type OpenOptions = { maxConnections: number; connectTimeoutSeconds: number; now: () => number };
+/**
+ * What opening and migrating need beside the URL. A statement of PostgreSQL that takes longer than `queryTimeoutSeconds`
+ * is cut; SQLite waits for a lock for as long, and for 10 s at most.
+ */
+export type OpenOptions = {
+  maxConnections: number;
+  connectTimeoutSeconds: number;
+  queryTimeoutSeconds: number;
+  now: () => number;
+};

@@ -1,4 +1,11 @@
-export { type Catalog, type CatalogDeps, type CatalogOptions, openCatalog } from './catalog.ts';
+export {
+  type Catalog,
+  type CatalogDeps,
+  type CatalogOptions,
+  catalogOptions,
+  openCatalog,
+  type Patience,
+} from './catalog.ts';
 export { type DatabaseUrl, decodeDatabaseUrl, encodeDatabaseUrl, placeOf } from './database-url.ts';
 export { type Day, dayOf, decodeDayMpdPath, encodeDayMpdPath } from './day-totals.ts';
 export type { StoredSegments } from './hour-reading.ts';

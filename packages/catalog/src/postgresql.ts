@@ -14,7 +14,7 @@ const migrationLock = 7_307_497;
 const attempts = 5;
 const closeTimeoutSeconds = 5;
 
-const connect = (url: PostgresUrl, { maxConnections, connectTimeoutSeconds }: OpenOptions) =>
+const connect = (url: PostgresUrl, { maxConnections, connectTimeoutSeconds, queryTimeoutSeconds }: OpenOptions) =>
   postgres({
     // As a plain string the driver would take an IPv6 address apart at its colons; its types know no lists here.
     host: [url.host] as unknown as string,
@@ -28,7 +28,13 @@ const connect = (url: PostgresUrl, { maxConnections, connectTimeoutSeconds }: Op
     // The driver's own default waits up to 20 s after a database came back.
     backoff: (retries) => Math.min(2 ** retries * 0.05, 1),
     onnotice: () => undefined,
-    connection: { application_name: 'weir', statement_timeout: 30_000, idle_in_transaction_session_timeout: 60_000 },
+    // No column is an array; a connection that is lost while the driver asks for their types would end the process.
+    fetch_types: false,
+    connection: {
+      application_name: 'weir',
+      statement_timeout: queryTimeoutSeconds * 1000,
+      idle_in_transaction_session_timeout: 60_000,
+    },
   });
 
 const migrate = async (client: postgres.Sql, place: string, now: () => number): Promise<void> => {
@@ -66,7 +72,9 @@ export const openPostgres = async (url: PostgresUrl, options: OpenOptions): Prom
   };
   const close = () => client.end({ timeout: closeTimeoutSeconds });
   const late = () =>
-    new WeirError('database_unavailable', `${place}: no answer within ${options.connectTimeoutSeconds} s`);
+    new WeirError('database_unavailable', `${place}: no answer within ${options.connectTimeoutSeconds} s`, {
+      cause: Object.assign(new Error('no answer'), { code: 'CONNECT_TIMEOUT' }),
+    });
   try {
     await guarded(() => within(client`SELECT 1`.execute(), options.connectTimeoutSeconds * 1000, late));
     await guarded(() => migrate(client, place, options.now));

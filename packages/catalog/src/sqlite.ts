@@ -16,7 +16,7 @@ import { type Applied, migrationsTable, pendingMigrations, readMigrations } from
 import { sqliteTables } from './schema.ts';
 
 const nativeBusyTimeoutMs = 5;
-const busyTimeoutMs = 10_000;
+const mostBusySeconds = 10;
 
 type SqliteUrl = Extract<DatabaseUrl, { kind: 'sqlite' }>;
 
@@ -32,8 +32,8 @@ const prepareFile = async ({ path, mode }: SqliteUrl): Promise<void> => {
   }
 };
 
-/** Runs `work`, again after a moment while another connection has the lock. */
-const patiently = async <T>(client: Client, work: () => Promise<T>): Promise<T> => {
+/** Runs `work`, again after a moment while another connection has the lock, for so long. */
+const patiently = async <T>(client: Client, busyTimeoutMs: number, work: () => Promise<T>): Promise<T> => {
   const deadline = performance.now() + busyTimeoutMs;
   for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
     try {
@@ -48,11 +48,11 @@ const patiently = async <T>(client: Client, work: () => Promise<T>): Promise<T> 
   }
 };
 
-const connect = async (path: string, pragmas: string): Promise<Client> => {
+const connect = async (path: string, busyTimeoutMs: number, pragmas: string): Promise<Client> => {
   const url = `file:${path.replace(/[%?#]/g, encodeURIComponent)}`;
   const client = createClient({ url, concurrency: 1, timeout: nativeBusyTimeoutMs });
   try {
-    await patiently(client, () => client.executeMultiple(pragmas));
+    await patiently(client, busyTimeoutMs, () => client.executeMultiple(pragmas));
     return client;
   } catch (error) {
     client.close();
@@ -60,9 +60,9 @@ const connect = async (path: string, pragmas: string): Promise<Client> => {
   }
 };
 
-const migrate = async (client: Client, place: string, now: () => number): Promise<void> => {
+const migrate = async (client: Client, busyTimeoutMs: number, place: string, now: () => number): Promise<void> => {
   const known = await readMigrations('sqlite');
-  const transaction = await patiently(client, () => client.transaction('write'));
+  const transaction = await patiently(client, busyTimeoutMs, () => client.transaction('write'));
   try {
     await transaction.execute(migrationsTable);
     const { rows } = await transaction.execute('SELECT name, sha256 FROM schema_migrations');
@@ -91,7 +91,8 @@ const writerPragmas = 'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
 const sessionPragmas = 'PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;';
 
 /** Opens, and unless `mode=ro` migrates, a file of SQLite. */
-export const openSqlite = async (url: SqliteUrl, { now }: OpenOptions): Promise<Database> => {
+export const openSqlite = async (url: SqliteUrl, { now, queryTimeoutSeconds }: OpenOptions): Promise<Database> => {
+  const busyTimeoutMs = Math.min(queryTimeoutSeconds, mostBusySeconds) * 1000;
   const place = placeOf(url);
   const clients: Client[] = [];
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -104,11 +105,11 @@ export const openSqlite = async (url: SqliteUrl, { now }: OpenOptions): Promise<
   const open = async () => {
     await prepareFile(url);
     if (url.mode !== 'ro') {
-      const writer = await connect(url.path, writerPragmas);
+      const writer = await connect(url.path, busyTimeoutMs, writerPragmas);
       clients.push(writer);
-      await migrate(writer, place, now);
+      await migrate(writer, busyTimeoutMs, place, now);
     }
-    const reader = await connect(url.path, 'PRAGMA query_only = ON;');
+    const reader = await connect(url.path, busyTimeoutMs, 'PRAGMA query_only = ON;');
     clients.push(reader);
     if (url.mode === 'ro') await requireMigrated(reader, place);
     return reader;
@@ -133,14 +134,14 @@ export const openSqlite = async (url: SqliteUrl, { now }: OpenOptions): Promise<
     dialect: 'sqlite',
     tables: sqliteTables(),
     place,
-    read: (work) => guarded(() => patiently(reader, () => work(reading))),
+    read: (work) => guarded(() => patiently(reader, busyTimeoutMs, () => work(reading))),
     async write(work) {
       if (url.mode === 'ro') throw new WeirError('database_unavailable', `${place} is opened with mode=ro`);
       const transact = async () => {
         await writer.executeMultiple(sessionPragmas);
         return writing.transaction((transaction) => work(transaction as unknown as Queries));
       };
-      return guarded(() => inTurn(() => patiently(writer, transact)));
+      return guarded(() => inTurn(() => patiently(writer, busyTimeoutMs, transact)));
     },
     async [Symbol.asyncDispose]() {
       await last;

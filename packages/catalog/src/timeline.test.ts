@@ -115,7 +115,7 @@ const pendingSlots = ({ tables: t, read }: Database): Promise<void> =>
 const open = async (dialect: 'sqlite' | 'postgresql') => {
   const url = await newUrl[dialect]();
   const now = () => begin + 10 * hour;
-  const options = { maxConnections: 2, connectTimeoutSeconds: 5 };
+  const options = { maxConnections: 2, connectTimeoutSeconds: 5, queryTimeoutSeconds: 30 };
   const catalog = await openCatalog({ url, ...options }, { now, log: silentLog() });
   onTestFinished(() => catalog[Symbol.asyncDispose]());
   const where = decodeDatabaseUrl(url);

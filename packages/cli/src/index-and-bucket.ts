@@ -1,5 +1,5 @@
 import { type Bucket, openBucket, storageConfig } from '@weir/bucket';
-import { type Catalog, openCatalog } from '@weir/catalog';
+import { type Catalog, catalogOptions, openCatalog } from '@weir/catalog';
 import type { WeirConfig } from '@weir/contracts';
 import { type Scope, silentLog } from '@weir/runtime';
 
@@ -11,10 +11,8 @@ export const openIndexAndBucket = async (
   config: WeirConfig,
   scope: Scope,
 ): Promise<{ catalog: Catalog; bucket: Bucket }> => {
-  const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
   const storage = storageConfig(config.recorder.storage);
-  const options = { url, maxConnections, connectTimeoutSeconds };
-  const catalog = scope.use(await openCatalog(options, { now: Date.now, log: silentLog() }), 'index');
+  const catalog = scope.use(await openCatalog(catalogOptions(config), { now: Date.now, log: silentLog() }), 'index');
   const bucket = scope.use(await openBucket(storage, { now: Date.now, random: Math.random }), 'bucket');
   await bucket.check();
   return { catalog, bucket };

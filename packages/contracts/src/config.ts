@@ -178,7 +178,12 @@ export const weirConfig = z.strictObject({
         .describe('the index: sqlite:// or postgresql://')
         .meta({ secret: true }),
       max_connections: z.int().min(1).max(1000).default(10).describe('most database connections'),
-      connect_timeout: seconds(30, 1).describe('seconds to wait for the database'),
+      connect_timeout: seconds(30, 1).describe(
+        'seconds to wait for a connection; a service that starts tries again for as long',
+      ),
+      query_timeout: seconds(30, 1).describe(
+        "seconds after which a statement is cut and tried again; SQLite's lock is waited for as long, 10 s at most",
+      ),
     })
     .prefault({}),
   nodes: z

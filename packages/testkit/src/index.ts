@@ -20,6 +20,7 @@ export { type MediabunnyMuxer, openMediabunnyMuxer } from './mediabunny-muxer.ts
 export { type Mosquitto, type MosquittoOptions, type MosquittoUser, startMosquitto } from './mosquitto.ts';
 export { type PicturePublication, publishPictures } from './picture-publisher.ts';
 export { type Postgres, startPostgres } from './postgres.ts';
+export { commitWatch } from './postgres-commit.ts';
 export { findProgram, type Program, requireProgram } from './programs.ts';
 export { randomFrom } from './random.ts';
 export { type S3RequestRecord, type S3Server, type S3ServerOptions, startS3Server } from './s3-server.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Bucket } from '@weir/bucket';
-import { type Catalog, openCatalog } from '@weir/catalog';
+import { type Catalog, catalogOptions, openCatalog } from '@weir/catalog';
 import { splitListen } from '@weir/contracts';
 import { openOverlayFetch } from '@weir/overlay';
 import {
@@ -74,10 +74,8 @@ const openBus = async (deps: GatewayDeps, instance: string): Promise<Bus | null>
   return scope.use(await connectBus({ ...access, clientId, ...bounds, log, signal }), 'bus');
 };
 
-const openIndex = async ({ config, scope, log }: GatewayDeps, now: () => number): Promise<Catalog> => {
-  const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
-  return scope.use(await openCatalog({ url, maxConnections, connectTimeoutSeconds }, { now, log }), 'index');
-};
+const openIndex = async ({ config, scope, signal, log }: GatewayDeps, now: () => number): Promise<Catalog> =>
+  scope.use(await openCatalog(catalogOptions(config), { now, log, patience: { signal } }), 'index');
 
 /** The way to nodes: direct where they have an address, else through the broker. */
 const openNodes = async (

@@ -4,7 +4,7 @@
  */
 import type { Catalog } from '@weir/catalog';
 import { decodeEvent, decodeTopic, type NodeStatus, topicFilter } from '@weir/contracts';
-import { type Bus, type Clock, isAbort, type Log, oneLine } from '@weir/runtime';
+import { type Bus, type Clock, isAbort, isWeirError, type Log, oneLine, retry } from '@weir/runtime';
 import { type Acknowledge, acknowledge } from './acknowledgement.ts';
 import type { NodeClient } from './node-client.ts';
 import { type KnownNode, type NodeDirectory, readNodeStatus } from './node-directory.ts';
@@ -160,8 +160,23 @@ const askSpools = async ({ client, directory, log }: ReplicationDeps, node: Know
   }
 };
 
+/** Learns which spools the index knows; while the database is away it tries again, however long. */
+const learnSpools = async ({ catalog, directory, log, clock }: ReplicationDeps, signal: AbortSignal) => {
+  const spools = await retry(() => catalog.spools(), signal, {
+    retryable: (error) => isWeirError(error, 'database_unavailable'),
+    onRetry: (error) => log.warn({ reason: oneLine(error) }, 'the spools of the index are not known yet'),
+    clock,
+  });
+  // What was heard meanwhile is newer.
+  for (const { spool_id, node } of spools) if (directory.holderOf(spool_id) === null) directory.onSpool(spool_id, node);
+};
+
 const pullForever = async (deps: ReplicationDeps, lanes: Lanes, fixed: readonly string[], signal: AbortSignal) => {
-  const { directory, pullEveryMs, clock } = deps;
+  const { directory, pullEveryMs, clock, log } = deps;
+  await learnSpools(deps, signal).catch((error: unknown) => {
+    // A mistake of ours: the spools whose nodes are heard are indexed all the same.
+    if (!signal.aborted) log.error({ err: error }, 'the spools of the index are not known');
+  });
   while (!signal.aborted) {
     await Promise.all(fixed.map((alias) => askSpools(deps, directory.node(alias))));
     for (const { spool } of directory.spools()) lanes.lane(spool)?.remindPull();
@@ -171,7 +186,7 @@ const pullForever = async (deps: ReplicationDeps, lanes: Lanes, fixed: readonly 
 
 /** Starts the replication: the spools the index knows are asked at once. */
 export const openReplication = async (deps: ReplicationDeps): Promise<Replication> => {
-  const { catalog, directory, bus, prefix, indexId, clock } = deps;
+  const { directory, bus, prefix, indexId, clock } = deps;
   const controller = new AbortController();
   const counts = newCounts();
   const tell = acknowledge({ bus, prefix, indexId, now: () => clock.now() });
@@ -183,7 +198,6 @@ export const openReplication = async (deps: ReplicationDeps): Promise<Replicatio
   });
   const lanes = openLanes(deps, leases, tell, counts, controller.signal);
   const fixed = directory.nodes().map(({ alias }) => alias);
-  for (const { spool_id, node } of await catalog.spools()) directory.onSpool(spool_id, node);
   const undo = await followBus(deps, lanes, counts);
   const pulling = pullForever(deps, lanes, fixed, controller.signal);
   const watch = openSpoolWatch({ ...deps, holds: leases.take });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type Catalog, openCatalog } from '@weir/catalog';
+import { type Catalog, catalogOptions, openCatalog } from '@weir/catalog';
 import { splitListen } from '@weir/contracts';
 import { openOverlayFetch } from '@weir/overlay';
 import {
@@ -49,10 +49,9 @@ const openBus = async (deps: IndexerDeps, clientId: string): Promise<Bus | null>
 const instanceOf = async ({ config }: IndexerDeps): Promise<string> =>
   (await loadOrCreateFile(join(config.data_dir, 'indexer-id'), () => randomBytes(6).toString('hex'))).trim();
 
-const openIndex = async ({ config, scope, log }: IndexerDeps, clock: Clock): Promise<Catalog> => {
-  const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
-  const options = { url, maxConnections, connectTimeoutSeconds };
-  return scope.use(await openCatalog(options, { now: () => clock.now(), log }), 'index');
+const openIndex = async ({ config, scope, signal, log }: IndexerDeps, clock: Clock): Promise<Catalog> => {
+  const patience = { signal, clock };
+  return scope.use(await openCatalog(catalogOptions(config), { now: () => clock.now(), log, patience }), 'index');
 };
 
 /** The way to nodes: direct where they have an address, else through the broker. */
@@ -98,7 +97,7 @@ const addMetrics = (metrics: Metrics, { counts, spools, heldSpools, lostSpools }
   );
 };
 
-/** Opens the indexer; the database must answer, the broker need not. */
+/** Opens the indexer; the database must answer within `database.connect_timeout`, the broker need not. */
 export const openIndexer = async (deps: IndexerDeps): Promise<Indexer> => {
   const { config, secrets, scope, log, clock = systemClock, monotonicMs = () => performance.now() } = deps;
   const catalog = await openIndex(deps, clock);

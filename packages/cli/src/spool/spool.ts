@@ -2,7 +2,7 @@
  * `weir spool`: in the cloud the spools that the index knows, and an operator's word that one will not come back; at a
  * site what was refused.
  */
-import { type Catalog, type IndexedSpool, openCatalog } from '@weir/catalog';
+import { type Catalog, catalogOptions, type IndexedSpool, openCatalog } from '@weir/catalog';
 import { spoolId, type WeirConfig } from '@weir/contracts';
 import { openScope, readCommandLine, readWeirConfig, silentLog, WeirError } from '@weir/runtime';
 import { listRefused, retryRefused } from './refused.ts';
@@ -73,9 +73,7 @@ const readRequest = ([word, name, ...more]: readonly string[], isAll: boolean): 
 
 const withIndex = async (config: WeirConfig, ask: (catalog: Catalog) => Promise<string[]>): Promise<string[]> => {
   await using scope = openScope();
-  const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
-  const options = { url, maxConnections, connectTimeoutSeconds };
-  return await ask(scope.use(await openCatalog(options, { now: Date.now, log: silentLog() }), 'index'));
+  return await ask(scope.use(await openCatalog(catalogOptions(config), { now: Date.now, log: silentLog() }), 'index'));
 };
 
 const answer = async (request: Request, config: WeirConfig): Promise<string[]> => {
