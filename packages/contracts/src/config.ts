@@ -139,6 +139,16 @@ export const weirConfig = z.strictObject({
         .describe(
           'host:port patterns that a gateway may reach through this node, such as 192.168.1.20:80; default none',
         ),
+      plain: z
+        .boolean()
+        .default(false)
+        .describe(
+          'serve plain tcp and udp of net4mqtt: whoever may write to the broker reaches what is in allow, never the API or the tap',
+        ),
+      plain_target: z
+        .string()
+        .optional()
+        .describe('host:port that plain sessions without a target reach; must be in allow'),
     })
     .prefault({}),
   broker: z

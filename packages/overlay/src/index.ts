@@ -29,6 +29,10 @@ export {
   type Wanted,
 } from './overlay-local.ts';
 export { decodePresence, encodePresence } from './overlay-presence.ts';
+export { openPlainAgent, type PlainAgent, type PlainAgentOptions, type PlainRequest } from './plain-agent.ts';
+export { openPlainLocal, type PlainLocal, type PlainLocalOptions, type PlainWanted } from './plain-local.ts';
+export { presenceTopic } from './plain-presence.ts';
+export { dialTarget, plainAdmission } from './target-dialler.ts';
 export {
   decodeOverlayTopic,
   encodeOverlayTopic,

@@ -12,6 +12,7 @@ import type { OverlayBus } from './overlay-bus.ts';
 import { machineClock, type OverlayClock } from './overlay-clock.ts';
 import { OverlayError } from './overlay-error.ts';
 import { encodePresence } from './overlay-presence.ts';
+import { isPlain } from './plain-sessions.ts';
 import { decodeOverlayTopic, encodeOverlayTopic, type OverlayPlace } from './topics.ts';
 
 /** A stream that asks to be let in. `local` is what its sender calls itself; only the token proves anything. */
@@ -39,6 +40,8 @@ export type OverlayAgentOptions = {
 export type AgentCounts = {
   /** Messages that are none, or none for this agent. */
   malformed: number;
+  /** Messages of plain `tcp` and `udp`, which are another's: {@link file://./plain-agent.ts}. */
+  plain: number;
   opened: number;
   refused: number;
   /** Streams refused because too many waited to be let in. */
@@ -68,7 +71,7 @@ export const openOverlayAgent = async (options: OverlayAgentOptions): Promise<Ov
   const name = escapeName(alias);
   const acceptor = muxAcceptor({ own: session });
   const links = new Map<MuxConnection, MuxLink>();
-  const counts: AgentCounts = { malformed: 0, opened: 0, refused: 0, crowded: 0 };
+  const counts: AgentCounts = { malformed: 0, plain: 0, opened: 0, refused: 0, crowded: 0 };
   let admissions = 0;
 
   const decide = async (request: OpenRequest, local: string): Promise<void> => {
@@ -115,6 +118,10 @@ export const openOverlayAgent = async (options: OverlayAgentOptions): Promise<Ov
 
   const receive = (topic: string, payload: Uint8Array): void => {
     const place = decodeOverlayTopic(prefix, topic);
+    if (isPlain(place)) {
+      counts.plain += 1;
+      return;
+    }
     const packet = decodePacket(payload);
     if (place?.kind !== 'stream' || place.label !== 'i' || place.agent !== name || packet === null) {
       counts.malformed += 1;

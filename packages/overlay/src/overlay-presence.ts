@@ -17,3 +17,6 @@ export const decodePresence = (payload: Uint8Array): string | null => {
     return null;
   }
 };
+
+/** True when the sender is there, by net4mqtt's rule: whatever has more than five bytes. */
+export const isOnline = (payload: Uint8Array): boolean => payload.length > 5;

@@ -1,7 +1,7 @@
-import type { OverlayAgent } from '@weir/overlay';
 import type { Endpoint } from '@weir/rtc';
 import type { Bus, Metrics } from '@weir/runtime';
 import type { Core } from './core.ts';
+import type { NodeOverlay } from './overlay.ts';
 import type { Ring } from './ring.ts';
 import type { TapStats } from './tap.ts';
 import type { Totals } from './totals.ts';
@@ -35,7 +35,7 @@ export type NodeMetricsDeps = {
   endpoint: Pick<Endpoint, 'stats' | 'receiveBuffer'>;
   tap: TapStats;
   bus: Pick<Bus, 'counters' | 'connected'> | null;
-  overlay: Pick<OverlayAgent, 'counts' | 'streams'> | null;
+  overlay: NodeOverlay | null;
 };
 
 /** Registers the node's metrics; all are read when they are asked for. */
@@ -50,7 +50,18 @@ export const addNodeMetrics = (metrics: Metrics, { core, endpoint, tap, bus, ove
   gauge(
     'overlay_streams',
     'Streams that the cloud has open to this node through the broker',
-    () => overlay?.streams() ?? 0,
+    () => overlay?.agent.streams() ?? 0,
+  );
+  const plain = overlay?.plain ?? null;
+  gauge('overlay_plain_sessions', 'Plain tcp and udp sessions of net4mqtt open here', () => plain?.sessions() ?? 0);
+  metrics.counted('overlay_plain_refused_total', 'Plain sessions refused: not allowed, not there, or too many', () => {
+    const { refused, crowded } = plain?.counts() ?? { refused: 0, crowded: 0 };
+    return refused + crowded;
+  });
+  metrics.counted(
+    'overlay_plain_ignored_total',
+    'Messages of plain sessions that came while [net4mqtt] plain is off',
+    () => (plain === null ? (overlay?.agent.counts.plain ?? 0) : 0),
   );
   gauge('ring_bytes', 'Bytes held for replay', () => rings().reduce((sum, ring) => sum + ring.bytes, 0));
   gauge('ring_items', 'Packets and signals held for replay', () => rings().reduce((sum, ring) => sum + ring.items, 0));

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { type OverlayLocal, openOverlayLocal, overlayFetch } from '@weir/overlay';
+import { type OverlayLocal, openOverlayLocal, openPlainLocal, overlayFetch } from '@weir/overlay';
 import { connectBus, signGatewayToken, silentLog, startBroker } from '@weir/runtime';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { openTestNode, testSecrets } from './test-node.ts';
 
 const log = silentLog();
@@ -25,7 +25,7 @@ const site = async (net4mqtt: Record<string, unknown> = {}) => {
   const node = keep(await openTestNode({ net4mqtt: { mqtt_url: url, ...net4mqtt } }, login));
   const bus = keep(await connectBus({ url, clientId: 'cloud', ...login, log, required: true }));
   const options = { bus, prefix: 'net4mqtt', name: '_gw-1', session: '00000000000000b2' };
-  return { node, local: keep(await openOverlayLocal(options)) };
+  return { node, bus, local: keep(await openOverlayLocal(options)) };
 };
 
 type Claims = { subject?: 'gateway' | 'index'; audience?: string; session?: string; target?: string };
@@ -98,4 +98,42 @@ test('what the configuration allows is dialled, everything else is refused, and 
   } finally {
     server.close();
   }
+});
+
+describe('plain sessions of net4mqtt', () => {
+  const plainSite = async (net4mqtt: Record<string, unknown>) => {
+    const server = createServer((socket) => socket.end('from the camera')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    keep({ [Symbol.asyncDispose]: async () => void server.close() });
+    const { port } = server.address() as { port: number };
+    const { node, bus } = await site({ allow: ['127.0.0.1:*'], ...net4mqtt });
+    const plain = keep(await openPlainLocal({ bus, prefix: 'net4mqtt', name: 'office' }));
+    const answer = async (target: number, src: number): Promise<string> => {
+      const dst = `127.0.0.1:${target}`;
+      const stream = plain.connect({ agent: 'site-1', protocol: 'tcp', src: `127.0.0.1:${src}`, dst });
+      stream.write('GET / HTTP/1.0\r\n\r\n');
+      return String(await buffer(stream));
+    };
+    const metric = async (name: string): Promise<number> => {
+      const metrics = (await node.app.inject({ method: 'GET', url: '/metrics' })).body;
+      return Number(new RegExp(`^weir_${name}(?:\\{[^}]*\\})? (\\d+)`, 'm').exec(metrics)?.[1]);
+    };
+    return { node, port, plain, answer, metric };
+  };
+
+  test('reach what is allowed where they are on, but neither the API nor the tap', async () => {
+    const { node, port, answer, metric } = await plainSite({ plain: true });
+    expect(await answer(port, 1)).toBe('from the camera');
+    expect(await answer(node.httpPort, 2)).toBe('');
+    expect(await answer(node.tapPort, 3)).toBe('');
+    expect(await metric('overlay_plain_refused_total')).toBe(2);
+  });
+
+  test('are not heard by default, which is counted', async () => {
+    const { port, plain, metric } = await plainSite({});
+    const stream = plain.connect({ agent: 'site-1', protocol: 'tcp', src: '127.0.0.1:1', dst: `127.0.0.1:${port}` });
+    stream.write('GET / HTTP/1.0\r\n\r\n');
+    await expect.poll(() => metric('overlay_plain_ignored_total')).toBe(1);
+    stream.destroy();
+  });
 });

@@ -230,7 +230,7 @@ export const openEdgeNode = async (deps: EdgeNodeDeps): Promise<EdgeNode> => {
   const access = addRoutes(http.app, deps, core, { identity, status });
   const listening = await listenHttp(http);
   const { httpPort } = listening;
-  const overlay = await openNodeOverlay(deps, identity, (stream, caller) => {
+  const overlay = await openNodeOverlay(deps, { ...identity, ownPorts: [httpPort, tap.port] }, (stream, caller) => {
     access.vouch(stream, caller);
     http.app.server.emit('connection', stream);
   });

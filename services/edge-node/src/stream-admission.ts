@@ -4,12 +4,10 @@
  * the node itself nor allowed by the configuration is never dialled: the node is no open proxy.
  */
 import type { KeyObject } from 'node:crypto';
-import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { matchesPattern } from '@weir/contracts';
-import { OverlayError, type Serve, type StreamRequest } from '@weir/overlay';
-import { type GatewayIdentity, gatewayIdentity, oneLine, verifyGatewayToken } from '@weir/runtime';
+import { dialTarget, OverlayError, type Serve, type StreamRequest } from '@weir/overlay';
+import { type GatewayIdentity, gatewayIdentity, verifyGatewayToken } from '@weir/runtime';
 
 /** What an admission needs; `serveApi` takes a stream that speaks HTTP. */
 export type StreamAdmissionDeps = {
@@ -23,36 +21,6 @@ export type StreamAdmissionDeps = {
 
 /** Tokens that were checked before, which are good as long as the session is. */
 const MAX_CHECKED = 256;
-const DIAL_MS = 5_000;
-
-const addressOf = (target: string): { host: string; port: number } | null => {
-  const [, host = '', port = ''] = /^(\[[0-9a-fA-F:]+\]|[^\s:/]+):(\d{1,5})$/.exec(target) ?? [];
-  const number = Number(port);
-  if (host === '' || number < 1 || number > 65_535) return null;
-  return { host: host.replace(/^\[|\]$/g, ''), port: number };
-};
-
-/** Dials before the stream is served, so that whoever asked hears why it did not work. */
-const dial = async (target: string): Promise<Serve> => {
-  const address = addressOf(target);
-  if (address === null) throw new OverlayError('refused', `${target} is no host:port`);
-  const socket = connect({ ...address, noDelay: true });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${DIAL_MS} ms`)), DIAL_MS);
-  socket.once('connect', resolve);
-  socket.on('error', reject);
-  try {
-    await promise;
-  } catch (error) {
-    throw new OverlayError('unreachable', `${target}: ${oneLine(error)}`, { cause: error });
-  } finally {
-    clearTimeout(timer);
-  }
-  return (stream) => {
-    // Each end hears of the other's failure by its own.
-    void pipeline(stream, socket, stream).catch(() => undefined);
-  };
-};
 
 /** Makes the check of streams. */
 export const streamAdmission = ({ publicKey, alias, session, allow, serveApi }: StreamAdmissionDeps) => {
@@ -81,6 +49,6 @@ export const streamAdmission = ({ publicKey, alias, session, allow, serveApi }: 
     if (identity.kind !== 'gateway') throw new OverlayError('forbidden', `an index's token opens api alone`);
     if (!matchesPattern(allow, target))
       throw new OverlayError('forbidden', `${target} is not in [net4mqtt] allow of ${alias}`);
-    return dial(target);
+    return dialTarget('tcp', target);
   };
 };
