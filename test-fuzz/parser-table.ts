@@ -10,6 +10,7 @@ import { ivfReader } from '../packages/cli/src/publish/ivf.ts';
 import { rtspReader } from '../packages/cli/src/publish/rtsp.ts';
 import { decodeEvent, eventSchemas } from '../packages/contracts/src/events.ts';
 import * as http from '../packages/contracts/src/http.ts';
+import { decodeJoinLine, encodeJoinLine } from '../packages/contracts/src/join-line.ts';
 import { decodeCascadeName, isStreamName, matchesPattern, pathFault } from '../packages/contracts/src/names.ts';
 import { decodeKey, decodeObjectName, recordIdOf } from '../packages/contracts/src/object-keys.ts';
 import { decodeRecordDocument, recordDocument } from '../packages/contracts/src/record-json.ts';
@@ -766,6 +767,22 @@ const names: Parser[] = [
     },
   },
   {
+    name: 'join-line',
+    covers: contracts('join-line', 'decodeJoinLine'),
+    inputs: fc
+      .record({ alias: fc.string(), gateway: fc.webUrl(), password: fc.string(), ca: fc.string() })
+      .map((said) =>
+        Uint8Array.from(
+          Buffer.from(encodeJoinLine({ ...said, broker: ['mqtts://a'], username: 'edge', key: 'k'.repeat(43) })),
+        ),
+      ),
+    read: (bytes) => {
+      // What it says is checked behind the sum: the sum is made good, so that this is reached too.
+      const text = textOf(bytes);
+      return [decodeJoinLine(text), decodeJoinLine(encodeJoinLine(text as never))];
+    },
+  },
+  {
     name: 'name',
     covers: [
       ...contracts('names', 'decodeCascadeName'),
@@ -895,6 +912,7 @@ export const parsers: readonly Parser[] = [
 /** Readers whose input is our own, or of somebody who may do everything anyway, with the reason. */
 export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/rtc/src/socket-address.ts#decodeSocketAddress': 'what the kernel writes',
+  'packages/runtime/src/join-file.ts#readJoinFile': 'reads a file of the site by decodeJoinLine, which has a row',
   'packages/rtc/src/receive-buffer.ts#readDropped': 'what the kernel writes',
   'packages/catalog/src/hour-reading.ts#readNeighbours': 'asks the index, whose one writer is the indexer',
   'packages/catalog/src/hour-reading.ts#readPackedHours': 'asks the index, whose one writer is the indexer',

@@ -15,6 +15,7 @@ import { releaseLeases, renewLeases, takeLease } from './spool-leases.ts';
 import { claimRecordName, cursorOf, listNodes, listSpools, noteNode, refusedRows } from './spool-registry.ts';
 import { openSqlite } from './sqlite.ts';
 import { timelineOf } from './timeline.ts';
+import { addToken, listTokens, revokeToken, tokenOfHash } from './tokens.ts';
 
 /** `[database]` of the configuration, in the seed's forms; `queryTimeoutSeconds` is 30 unless given. */
 export type CatalogOptions = {
@@ -81,6 +82,10 @@ const methods = (database: Database, now: () => number, uuid: () => string) => (
   rewindSpools: rewindSpools(database),
   sessionIds: sessionIds(database),
   claimRecordName: claimRecordName({ database, now }),
+  addToken: addToken({ database, now }),
+  tokens: listTokens(database),
+  tokenOfHash: tokenOfHash(database),
+  revokeToken: revokeToken({ database, now }),
 });
 
 /** The index. Every method is idempotent and throws `database_unavailable` when the database does not answer. */

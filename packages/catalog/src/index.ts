@@ -23,3 +23,4 @@ export type { RestoredRecording } from './reindex.ts';
 export type { CommitOptions, CommitResult, RefusedRow } from './rows-commit.ts';
 export type { SpoolLease } from './spool-leases.ts';
 export type { IndexedNode, IndexedSpool } from './spool-registry.ts';
+export { isLiveToken, type JoinToken } from './tokens.ts';

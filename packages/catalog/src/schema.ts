@@ -109,6 +109,18 @@ const spoolTables = (kit: typeof postgresKit) => ({
   }),
 });
 
+const tokenTables = (kit: typeof postgresKit) => ({
+  tokens: kit.table('tokens', {
+    id: kit.text('id'),
+    alias: kit.text('alias'),
+    streams: kit.text('streams'),
+    sha256: kit.text('sha256'),
+    created_ms: kit.big('created_ms'),
+    expires_ms: kit.maybeBig('expires_ms'),
+    revoked_ms: kit.maybeBig('revoked_ms'),
+  }),
+});
+
 const ledgerTables = (kit: typeof postgresKit) => ({
   sessions: kit.table('recording_sessions', {
     recording_id: kit.text('recording_id'),
@@ -207,7 +219,12 @@ const dayTables = (kit: typeof postgresKit) => ({
   }),
 });
 
-const makeTables = (kit: typeof postgresKit) => ({ ...spoolTables(kit), ...ledgerTables(kit), ...dayTables(kit) });
+const makeTables = (kit: typeof postgresKit) => ({
+  ...spoolTables(kit),
+  ...tokenTables(kit),
+  ...ledgerTables(kit),
+  ...dayTables(kit),
+});
 
 /** The tables as queries name them; PostgreSQL's types stand for both dialects. */
 export type Tables = ReturnType<typeof makeTables>;

@@ -30,6 +30,17 @@ export const commands: Record<string, Command> = {
     usage: '[--config FILE] [--section.key=value …]',
     run: async (args) => (await import('./up.ts')).up(args),
   },
+  site: {
+    summary: 'run a site: node, recorder, uploader; --join takes the line that weir token node printed',
+    usage: '[--join LINE | --join -] [--config FILE] [--section.key=value …]',
+    run: async (args) => (await import('./site/site.ts')).site(args),
+  },
+  token: {
+    summary: 'make the line by which a site joins, list and revoke what was made',
+    usage:
+      "node --alias NAME [--streams 'NAME-*'] [--expires 30d] [--broker URL] [--gateway URL] [--ca FILE] [--replace] | list | revoke ID  [--config FILE] [--profile up]",
+    run: async (args) => (await import('./token/token.ts')).token(args),
+  },
   publish: {
     summary: 'send a file or a test pattern to a stream by WHIP',
     usage:

@@ -164,6 +164,12 @@ export const tokenBody = z.strictObject({
   admin: z.boolean(),
 });
 
+/** Body of `POST /api/join`: which node asks, empty before its first start. */
+export const joinBody = z.strictObject({ node_id: z.string().max(64) });
+
+/** Answer of `POST /api/join`: as which node the site has joined, and the gateway's clock. */
+export const joinAnswer = z.object({ alias: z.string(), streams: z.string(), time: z.string() });
+
 export type ProblemDocument = z.infer<typeof problemDocument>;
 export type StreamInfo = z.infer<typeof streamInfo>;
 export type NodeInfo = z.infer<typeof nodeInfo>;

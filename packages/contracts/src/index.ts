@@ -2,6 +2,7 @@ export * from './config.ts';
 export * from './config-profile.ts';
 export * from './events.ts';
 export * from './http.ts';
+export * from './join-line.ts';
 export * from './names.ts';
 export * from './object-keys.ts';
 export * from './proof.ts';

@@ -35,6 +35,8 @@ export type AuthenticatorOptions = {
   gatewayPublicKey?: KeyObject;
   alias?: string;
   now?: () => number;
+  /** Asked of what is none of these; may throw 401 that says why a token is no longer good. */
+  lookup?: (token: string) => Promise<Identity | null>;
 };
 
 /** Reads an `Authorization` header; null if it proves nothing. */
@@ -69,7 +71,7 @@ const known = (token: string | StaticToken, index: number): { hash: Buffer; iden
 
 /** Makes the check of bearer tokens: static ones by hash in constant time, users' by HS256, a gateway's by EdDSA. */
 export const createAuthenticator = (options: AuthenticatorOptions): Authenticator => {
-  const { tokens = [], jwtSecret, gatewayPublicKey, alias, now = Date.now } = options;
+  const { tokens = [], jwtSecret, gatewayPublicKey, alias, lookup, now = Date.now } = options;
   const statics = tokens.map(known);
   if (jwtSecret !== undefined) tokenKey(jwtSecret);
   const fromStatic = (token: string): Identity | null => {
@@ -91,7 +93,8 @@ export const createAuthenticator = (options: AuthenticatorOptions): Authenticato
       const token = bearerToken(header);
       if (token === null) return null;
       const isSigned = token.split('.').length === 3;
-      return fromStatic(token) ?? (isSigned ? ((await fromUser(token)) ?? (await fromGateway(token))) : null);
+      const known = fromStatic(token) ?? (isSigned ? ((await fromUser(token)) ?? (await fromGateway(token))) : null);
+      return known ?? (lookup === undefined ? null : await lookup(token));
     },
   };
 };

@@ -80,6 +80,17 @@ test('by wss and by ws', async () => {
   }
 });
 
+test('who is sent away hears of it at once by WebSocket too', async () => {
+  const broker = await start();
+  const plain = createHttp();
+  serveMqttWebSocket(plain, broker);
+  await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+  opened.push(() => plain.close());
+  const bus = await connect(`ws://127.0.0.1:${(plain.address() as { port: number }).port}`);
+  broker.setUsers([]);
+  await vi.waitUntil(() => !bus.connected, { timeout: 5_000 });
+});
+
 test('a broker that asks for a certificate takes one of its authority and no other', async () => {
   const broker = await start({ tls_client_ca: authority.caFile });
   const { cert, key } = authority.issue('edge');

@@ -5,7 +5,7 @@ import type { BusOptions } from './bus.ts';
 import { oneLine, WeirError } from './errors.ts';
 
 /** How a service reaches the broker: what `connectBus` is given of the configuration. */
-export type BrokerAccess = Pick<BusOptions, 'url' | 'tls' | 'username' | 'password'>;
+export type BrokerAccess = Pick<BusOptions, 'url' | 'tls' | 'username' | 'password' | 'patient'>;
 
 type Start<Role extends BrokerRole> = {
   config: WeirConfig;
@@ -41,5 +41,8 @@ export const brokerAccess = <Role extends BrokerRole>(
   role: Role,
 ): BrokerAccess | null => {
   const urls = brokerUrls(config, profile);
-  return urls.length === 0 ? null : { url: urls, tls: tlsOf(config.net4mqtt), ...secrets.broker(role) };
+  if (urls.length === 0) return null;
+  // A site records before it has joined, and after it was sent away.
+  const patient = profile === 'site' ? { patient: true } : {};
+  return { url: urls, tls: tlsOf(config.net4mqtt), ...secrets.broker(role), ...patient };
 };

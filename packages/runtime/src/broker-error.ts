@@ -4,8 +4,11 @@ type Kind = { code: 'broker_refused' | 'broker_untrusted' | 'broker_unavailable'
 
 const clockSays = (): string => new Date().toISOString().slice(0, 16).replace('T', ' ');
 
-/** Of a certificate that cannot be trusted, by the code of Node's TLS: what is wrong with it and what to do. */
-const certificateFault = (code: string, message: string): string | undefined => {
+/**
+ * Of a certificate that cannot be trusted, by the code of Node's TLS: what is wrong with it and what to do; `setting` is
+ * where an authority is made known.
+ */
+export const certificateFault = (code: string, message: string, setting: string): string | undefined => {
   // A site's battery-less clock says 1970 or years ahead until it is set.
   const clock = `by the clock of this machine, which says ${clockSays()} UTC: set the clock if it is wrong, else renew the certificate`;
   if (code === 'CERT_NOT_YET_VALID') return `has a certificate that is not valid yet, ${clock}`;
@@ -15,7 +18,7 @@ const certificateFault = (code: string, message: string): string | undefined => 
   if (/ALERT_(?:CERTIFICATE_REQUIRED|UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_)/.test(code))
     return 'asks for a certificate of an authority that it knows: set [net4mqtt] cert and key';
   if (/SELF_SIGNED_CERT|UNABLE_TO_(?:GET_ISSUER|VERIFY_LEAF)|CERT_UNTRUSTED|CERT_SIGNATURE_FAILURE/.test(code))
-    return `has a certificate of an unknown authority (${message}): set [net4mqtt] ca to that authority's, or correct the URL`;
+    return `has a certificate of an unknown authority (${message}): set ${setting} to that authority's, or correct the URL`;
   return undefined;
 };
 
@@ -28,7 +31,7 @@ const kindOf = (code: unknown, message: string): Kind => {
       code: 'alias_taken',
       what: 'has a client of this alias already: give each node its own alias, or stop the other',
     };
-  const fault = typeof code === 'string' ? certificateFault(code, message) : undefined;
+  const fault = typeof code === 'string' ? certificateFault(code, message, '[net4mqtt] ca') : undefined;
   if (fault !== undefined) return { code: 'broker_untrusted', what: fault };
   return {
     code: 'broker_unavailable',

@@ -74,6 +74,8 @@ const websocket = ({ kind, host, port, path }: BrokerAddress, secureContext: Sec
   // What is small and answered by something small would wait for the other side's delayed acknowledgement.
   socket.on('upgrade', ({ socket: tcp }) => tcp.setNoDelay(true));
   const stream = createWebSocketStream(socket);
+  // By itself it would only end, and the loss be noticed when something is written.
+  socket.on('close', () => stream.destroy());
   // The MQTT client passes over errors without a code, such as "Unexpected server response: 404".
   stream.on('error', (error: NodeJS.ErrnoException) => {
     error.code ??= 'EWEBSOCKET';

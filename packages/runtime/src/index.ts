@@ -14,6 +14,7 @@ export {
 } from './auth.ts';
 export { type Broker, type BrokerOptions, startBroker } from './broker.ts';
 export { type BrokerAccess, brokerAccess } from './broker-access.ts';
+export { certificateFault } from './broker-error.ts';
 export type { BrokerUser } from './broker-messages.ts';
 export { type BrokerNames, type BrokerRights, type BrokerRole, brokerRights, siteRights } from './broker-rights.ts';
 export { brokerTls } from './broker-tls.ts';
@@ -27,6 +28,7 @@ export { type ErrorCode, errorCodes, type Fault, isErrorCode } from './error-cod
 export * from './errors.ts';
 export { type Check, type Readiness, readiness } from './health.ts';
 export { type HttpApp, type HttpOptions, type HttpServer, openHttp } from './http.ts';
+export { readJoinFile, writeJoinFile } from './join-file.ts';
 export { decodePublicKey, encodePublicKey, fingerprint, type KeyPair, loadOrCreateKeyPair } from './key-pair.ts';
 export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
 export { mediaNodeOptions } from './media-node-options.ts';

@@ -18,7 +18,7 @@ test('what is configured stays where it is', () => {
 
 test.each([
   [['--data_dir'], /--data_dir has no value/],
-  [['--profile=down'], /expected up or alone/],
+  [['--profile=down'], /expected up, site or alone/],
 ])('%j is refused', (argv, message) => {
   expect(() => readCommandLine(argv)).toThrow(message);
 });

@@ -4,6 +4,7 @@ import { ALIAS, type Profile, profileDefaults, type WeirConfig, weirConfig } fro
 import { type ConfigSources, readConfig } from './config.ts';
 import { secretPaths } from './config-keys.ts';
 import { WeirError } from './errors.ts';
+import { readJoinFile } from './join-file.ts';
 import { createLog, type Log } from './log.ts';
 import type { Shell } from './run.ts';
 import { openSecrets, type Secrets } from './secrets.ts';
@@ -31,8 +32,8 @@ export const readCommandLine = (argv: readonly string[]): CommandLine => {
     if (value === undefined) throw refuse(`--${name} has no value: write --${name}=VALUE`);
     if (name === 'config') line.file = value;
     else if (name !== 'profile') line.flags[name] = value;
-    else if (value === 'up' || value === 'alone') line.profile = value;
-    else throw refuse(`--profile=${value}: expected up or alone`);
+    else if (value === 'up' || value === 'alone' || value === 'site') line.profile = value;
+    else throw refuse(`--profile=${value}: expected up, site or alone`);
   }
   return line;
 };
@@ -40,13 +41,16 @@ export const readCommandLine = (argv: readonly string[]): CommandLine => {
 /** The file that is read when `--config` names none. */
 export const DEFAULT_CONFIG_FILE = './weir.toml';
 
-/** Reads `weir.toml`, environment and flags under a profile; under `up` all that is kept lies below the data directory. */
+/** Reads `weir.toml`, environment and flags under a profile; under `up` and `site` all that is kept lies below the data directory. */
 export const readWeirConfig = ({ file, profile, flags }: CommandLine, warn?: (line: string) => void): WeirConfig => {
   const named = file === undefined ? {} : { file };
   const read = (sources: Partial<ConfigSources>) =>
     readConfig(weirConfig, { ...named, defaultFile: DEFAULT_CONFIG_FILE, flags, ...sources });
   const { data_dir: dataDir } = read({ defaults: profileDefaults(profile) });
-  const config = read({ defaults: profileDefaults(profile, dataDir), ...(warn === undefined ? {} : { warn }) });
+  const config = read({
+    defaults: profileDefaults(profile, dataDir, profile === 'site' ? readJoinFile(dataDir) : null),
+    ...(warn === undefined ? {} : { warn }),
+  });
   const { storage } = config.recorder;
   // Not among the defaults: there it would be the prefix in the bucket of one who sets type = "s3".
   if (profile === 'up' && storage.type === 'fs') storage.root ??= join(dataDir, 'bucket');

@@ -8,6 +8,7 @@ import {
   type Broker,
   type Bus,
   brokerAccess,
+  brokerUsers,
   connectBus,
   createAuthenticator,
   type HttpApp,
@@ -27,6 +28,7 @@ import { openCluster } from './cluster.ts';
 import { openClusterFeed } from './cluster-feed.ts';
 import { addClusterRoutes } from './cluster-routes.ts';
 import { gatewayMetrics } from './gateway-metrics.ts';
+import { addJoinRoute } from './join-route.ts';
 import { openLiveFeed } from './live-feed.ts';
 import { addLoginRoutes } from './login-routes.ts';
 import { loginThrottle } from './login-throttle.ts';
@@ -39,6 +41,7 @@ import { addPlaybackRoutes } from './playback-routes.ts';
 import { addPresignRoutes } from './presign-routes.ts';
 import { addProofRoute } from './proof-route.ts';
 import { addSessionRoutes, allowOrigins } from './session-routes.ts';
+import { keepSiteUsers, siteIdentity } from './site-tokens.ts';
 import { addTimelineRoute } from './timeline-route.ts';
 
 /** What a gateway is made of; whatever it opens goes on the scope. */
@@ -159,7 +162,8 @@ const addRoutes = async (
   const tokens = [...config.auth.tokens, { secret: secrets.apiToken, subject: 'api-token' }];
   setSecurityHeaders(app);
   allowOrigins(app);
-  const authenticator = createAuthenticator({ tokens, jwtSecret: secrets.jwtSecret, now });
+  const lookup = siteIdentity(catalog, now);
+  const authenticator = createAuthenticator({ tokens, jwtSecret: secrets.jwtSecret, now, lookup });
   const callerOf = guard(app, config.auth.enabled ? authenticator : null);
   const bucketSigning = config.recorder.storage.type === 'fs' ? secrets.bucketSigning : null;
   const checkPassword = await loadAccounts(config, log);
@@ -175,9 +179,24 @@ const addRoutes = async (
     callerOf,
     baseUrlOf: (request) => config.gateway.public?.replace(/\/+$/, '') ?? `${request.protocol}://${request.host}`,
   });
+  addJoinRoute(app, { cluster, callerOf, now });
   addLoginRoutes(app, { checkPassword, throttle, jwtSecret: secrets.jwtSecret, now, log });
   addAbsentRoutes(app);
   addPageRoutes(app, deps.pageDirectory ?? join(import.meta.dirname, '../page/dist'));
+};
+
+/** Serves the embedded broker to sites: by WebSocket, to those with a live token. */
+const serveBroker = async (
+  { config, secrets, scope, log }: GatewayDeps,
+  broker: Broker,
+  core: Core,
+  now: () => number,
+) => {
+  const { topic_prefix: prefix, overlay_prefix: overlay } = config.net4mqtt;
+  const own = brokerUsers(secrets, { prefix, overlay, alias: nodeAlias(config) });
+  const { catalog } = core;
+  const names = { prefix, overlay };
+  scope.use(await keepSiteUsers({ catalog, broker, own, names, now, log }), 'site users');
 };
 
 /** Opens the gateway: index, bucket and broker are asked first, and each failure is one line. */
@@ -200,7 +219,10 @@ export const openGateway = async (deps: GatewayDeps): Promise<Gateway> => {
     },
   });
   scope.use(http, 'http');
-  if (broker !== undefined) serveMqttWebSocket(http.app.server, broker);
+  if (broker !== undefined) {
+    serveMqttWebSocket(http.app.server, broker);
+    await serveBroker(deps, broker, core, now);
+  }
   // Its clients stay for hours: they are sent away first, or the server would wait for them.
   scope.use(core.live, 'live feed');
   await addRoutes(http.app, deps, core, now, throttle);
