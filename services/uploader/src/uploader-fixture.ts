@@ -33,11 +33,11 @@ const writeObject = (root: string, dir: string, name: ObjectName, bytes: Uint8Ar
   return { bytes: bytes.length, sha256: hash(bytes) };
 };
 
-/** Makes one; its recordings begin at `startMs`. */
-export const testSpool = (startMs = Date.now()): TestSpool => {
+/** Makes one; its media begin at `startMs`, and `now` is its recorder's clock. */
+export const testSpool = (startMs = Date.now(), now: () => number = Date.now): TestSpool => {
   const folder = temporaryDirectory('uploader');
   const dir = join(folder.path, 'spool');
-  const spool = openSpool(dir);
+  const spool = openSpool(dir, { now });
   const ledger = openLedger(dir);
   const dirOf = (id: string) => ledger.manifestOf(id, 'all').dir;
   const timescales = { video: 90_000, audio: 48_000 };
