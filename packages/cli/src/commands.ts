@@ -38,7 +38,7 @@ export const commands: Record<string, Command> = {
   token: {
     summary: 'make the line by which a site joins, list and revoke what was made',
     usage:
-      "node --alias NAME [--streams 'NAME-*'] [--expires 30d] [--broker URL] [--gateway URL] [--ca FILE] [--replace] | list | revoke ID  [--config FILE] [--profile up]",
+      "node --alias NAME [--streams 'NAME-*'] [--expires 30d] [--broker URL] [--gateway URL] [--ca FILE] [--password-file FILE] [--replace] | list | revoke ID  [--config FILE] [--profile up]",
     run: async (args) => (await import('./token/token.ts')).token(args),
   },
   publish: {

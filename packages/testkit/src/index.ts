@@ -18,6 +18,7 @@ export {
 export { type MediaPacket, readMediaPackets } from './media-packets.ts';
 export { type MediabunnyMuxer, openMediabunnyMuxer } from './mediabunny-muxer.ts';
 export { type Mosquitto, type MosquittoOptions, type MosquittoUser, startMosquitto } from './mosquitto.ts';
+export { type Nats, startNats } from './nats.ts';
 export { type PicturePublication, publishPictures } from './picture-publisher.ts';
 export { type Postgres, startPostgres } from './postgres.ts';
 export { commitWatch } from './postgres-commit.ts';

@@ -15,6 +15,8 @@ export type MosquittoUser = {
 export type MosquittoOptions = {
   /** By name; without users everybody may connect. */
   readonly users?: Readonly<Record<string, MosquittoUser>>;
+  /** The text of an ACL file in place of what the users say. */
+  readonly rights?: string;
   /** To come back on the port of a broker that was stopped; default a free one. */
   readonly port?: number;
   /** Further lines of its configuration. */
@@ -30,7 +32,11 @@ export type Mosquitto = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-const writeUsers = (directory: string, users: Readonly<Record<string, MosquittoUser>>): string[] => {
+const writeUsers = (
+  directory: string,
+  users: Readonly<Record<string, MosquittoUser>>,
+  text: string | undefined,
+): string[] => {
   const [passwords, rights] = [join(directory, 'passwords'), join(directory, 'rights')];
   const lines = Object.entries(users).map(([name, { password }]) => `${name}:${password}\n`);
   writeFileSync(passwords, lines.join(''), { mode: 0o600 });
@@ -39,7 +45,7 @@ const writeUsers = (directory: string, users: Readonly<Record<string, MosquittoU
   const blocks = Object.entries(users).map(
     ([name, { topics = ['readwrite #'] }]) => `user ${name}\n${topics.map((topic) => `topic ${topic}\n`).join('')}`,
   );
-  writeFileSync(rights, blocks.join('\n'), { mode: 0o600 });
+  writeFileSync(rights, text ?? blocks.join('\n'), { mode: 0o600 });
   return ['allow_anonymous false', `password_file ${passwords}`, `acl_file ${rights}`];
 };
 
@@ -48,7 +54,8 @@ export const startMosquitto = async (options: MosquittoOptions = {}): Promise<Mo
   await using stack = new AsyncDisposableStack();
   const mosquitto = requireProgram('mosquitto');
   const directory = stack.use(temporaryDirectory('mosquitto')).path;
-  const access = options.users === undefined ? ['allow_anonymous true'] : writeUsers(directory, options.users);
+  const access =
+    options.users === undefined ? ['allow_anonymous true'] : writeUsers(directory, options.users, options.rights);
   const start = async (port: number) => {
     const path = join(directory, 'mosquitto.conf');
     // Started by root it would become its package's user, who cannot read here.

@@ -13,6 +13,7 @@ const packages = {
   psql: 'postgresql',
   curl: 'curl',
   openssl: 'openssl',
+  'nats-server': 'nats-server',
   xmllint: 'libxml2-utils',
   setpriv: 'util-linux',
   taskset: 'util-linux',

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCatalog } from '@weir/catalog';
@@ -58,7 +58,10 @@ test('an operator makes, lists, replaces and revokes tokens; what is wrong is on
     '--broker=ws://10.0.0.1/mqtt',
     '--gateway=http://10.0.0.1',
   ];
-  const replaced = await weir(['node', '--alias', 'edge.3', '--replace', ...named]);
+  const passwords = join(directory.path, 'passwords');
+  const replaced = await weir(['node', '--alias', 'edge.3', '--replace', `--password-file=${passwords}`, ...named]);
+  expect(readFileSync(passwords, 'utf8')).toMatch(/^edge~2E3:weir_site_\S+\n$/);
+  expect(statSync(passwords).mode & 0o777).toBe(0o600);
   expect(decodeJoinLine(replaced.stdout)).toMatchObject({
     line: { broker: ['mqtts://broker.example.org:8883', 'ws://10.0.0.1/mqtt'], gateway: 'http://10.0.0.1' },
   });
@@ -71,6 +74,15 @@ test('an operator makes, lists, replaces and revokes tokens; what is wrong is on
   const id = listed.split('\n')[1]?.split(' ')[0] ?? '';
   expect((await weir(['revoke', id])).stdout).toBe(`${id} is revoked: its site is cut off within 5 s\n`);
   expect((await weir(['revoke', id])).stdout).toBe(`${id} was revoked already\n`);
+
+  const elsewhere = await weir([
+    'node',
+    '--alias',
+    'edge-9',
+    ...named,
+    '--net4mqtt.mqtt_url=mqtts://broker.example.org',
+  ]);
+  expect(elsewhere.stderr).toContain('the broker must know user edge-9');
 
   for (const [args, words] of [
     [['node'], /--alias is missing/],

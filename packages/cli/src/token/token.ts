@@ -1,8 +1,16 @@
 /** `weir token`: makes, lists and revokes the tokens by which sites join. Needs `[database]` and keys of the gateway. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type Catalog, isLiveToken, type JoinToken, openCatalog } from '@weir/catalog';
-import { ALIAS, brokerUrls, encodeJoinLine, escapeName, type Profile, type WeirConfig } from '@weir/contracts';
+import {
+  ALIAS,
+  brokerUrls,
+  encodeJoinLine,
+  escapeName,
+  hasEmbeddedBroker,
+  type Profile,
+  type WeirConfig,
+} from '@weir/contracts';
 import {
   encodePublicKey,
   hashSecret,
@@ -17,7 +25,7 @@ import {
 } from '@weir/runtime';
 
 const usage =
-  "weir token node --alias NAME [--streams 'NAME-*'] [--expires 30d|2027-01-31] [--broker URL] [--gateway URL] [--ca FILE] [--replace] | list | revoke ID  [--config FILE] [--profile up]";
+  "weir token node --alias NAME [--streams 'NAME-*'] [--expires 30d|2027-01-31] [--broker URL] [--gateway URL] [--ca FILE] [--password-file FILE] [--replace] | list | revoke ID  [--config FILE] [--profile up]";
 const refuse = (what: string) => new WeirError('config_invalid', `${what}; ${usage}`);
 
 const unitMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -35,12 +43,12 @@ const expiryOf = (text: string | undefined, nowMs: number): number | null => {
 
 /** Takes the options of `weir token node` out of the arguments; the rest is configuration. */
 const takeOptions = (args: readonly string[]) => {
-  const names = ['alias', 'streams', 'expires', 'broker', 'gateway', 'ca'] as const;
+  const names = ['alias', 'streams', 'expires', 'broker', 'gateway', 'ca', 'password-file'] as const;
   const options: Partial<Record<(typeof names)[number], string[]>> = {};
   const rest: string[] = [];
   const waiting = args.filter((arg) => arg !== '--replace');
   for (let word = waiting.shift(); word !== undefined; word = waiting.shift()) {
-    const [, name, value] = /^--([a-z]+)(?:=(.*))?$/s.exec(word) ?? [];
+    const [, name, value] = /^--([a-z-]+)(?:=(.*))?$/s.exec(word) ?? [];
     const known = names.find((one) => one === name);
     if (known === undefined) rest.push(word);
     else {
@@ -83,6 +91,15 @@ const caOf = (path: string | undefined): { ca?: string } => {
     return { ca: readFileSync(path, 'utf8') };
   } catch (error) {
     throw refuse(`--ca ${path}: cannot be read (${oneLine(error)})`);
+  }
+};
+
+/** Writes `user:password` for the broker's operator, into a file that is not there yet. */
+const writePassword = (path: string, username: string, password: string): void => {
+  try {
+    writeFileSync(path, `${username}:${password}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw refuse(`--password-file ${path}: cannot be made (${oneLine(error)})`);
   }
 };
 
@@ -141,30 +158,37 @@ const makeToken = async (
   const password = `weir_site_${randomBytes(32).toString('base64url')}`;
   const id = `t${randomBytes(5).toString('hex')}`;
   const row = { id, alias, streams, sha256: hashSecret(password).toString('hex'), expires_ms: expires };
+  const username = escapeName(alias);
+  const passwordFile = one('password-file');
   const live = await withCatalog(config, (catalog) => catalog.addToken(row, replace));
   if (live !== null)
     throw new WeirError(
       'alias_taken',
       `${alias} has the token ${live.id} already: choose another alias, or pass --replace, which ends that one`,
     );
+  if (passwordFile !== undefined) writePassword(passwordFile, username, password);
   const key = encodePublicKey(gatewayPublicKey);
-  const line = encodeJoinLine({ alias, broker, gateway, username: escapeName(alias), password, key, ...ca });
-  const isEmbedded = profile === 'up' && brokerUrls(config, 'alone').length === 0;
+  const line = encodeJoinLine({ alias, broker, gateway, username, password, key, ...ca });
+  const isEmbedded = hasEmbeddedBroker(config, profile);
   const notes = [
     `token ${id} for ${alias}, streams ${streams}, expires ${timeText(expires)}; shown this once`,
     `paste at the site: weir site --join LINE (or --join - and the line on standard input); end it by: weir token revoke ${id}`,
     ...(isEmbedded
       ? []
-      : [`the broker must know user ${escapeName(alias)} with the password of the line: deploy/README.md`]),
+      : [
+          `the broker must know user ${escapeName(alias)} with the password of the line (--password-file): deploy/README.md`,
+        ]),
     ...(/^http:/.test(gateway) ? [`${gateway} has no TLS: who listens on the way reads the token`] : []),
   ];
   return { line, notes };
 };
 
-const revoke = async (config: WeirConfig, id: string): Promise<string> => {
+const revoke = async (config: WeirConfig, profile: Profile, id: string): Promise<string> => {
   switch (await withCatalog(config, (catalog) => catalog.revokeToken(id))) {
     case 'revoked':
-      return `${id} is revoked: its site is cut off within 5 s`;
+      return hasEmbeddedBroker(config, profile)
+        ? `${id} is revoked: its site is cut off within 5 s`
+        : `${id} is revoked at the gateway; take its user out of the broker too: deploy/README.md`;
     case 'already':
       return `${id} was revoked already`;
     case 'unknown':
@@ -186,6 +210,6 @@ export const token = async (args: readonly string[]): Promise<void> => {
   } else if (word === 'list') {
     const tokens = await withCatalog(config, (catalog) => catalog.tokens());
     for (const one of tokens) process.stdout.write(`${tokenLine(one, Date.now())}\n`);
-  } else if (word === 'revoke' && id !== undefined) process.stdout.write(`${await revoke(config, id)}\n`);
+  } else if (word === 'revoke' && id !== undefined) process.stdout.write(`${await revoke(config, line.profile, id)}\n`);
   else throw refuse(word === 'revoke' ? 'revoke which token?' : `${word ?? 'nothing'}: node, list or revoke`);
 };
