@@ -13,6 +13,7 @@ import { type KnownRows, readKnownRows, rowKey, type Session } from './known-row
 import { judgeRows } from './row-judgement.ts';
 import { stampsOfRecording, storeRows } from './row-store.ts';
 import { packHours } from './timeline-hours.ts';
+import { patternsOf } from './tokens.ts';
 
 /** A row that the index passed without taking it, by its stamp. */
 export type RefusedRow = AckPage['refused'][number];
@@ -174,7 +175,8 @@ const commitIn = async (
   const before = await lockSpool(deps, tx, page.spool, node);
   if (page.after > before) return { cursor: before, refused: [], missing: true };
   const rows = newestVersions(page.rows);
-  const refused = uniqueStamps(await take(deps, tx, page.spool, rows, streamPatterns));
+  const patterns = await patternsOf(tx, deps.database.tables, node, streamPatterns);
+  const refused = uniqueStamps(await take(deps, tx, page.spool, rows, patterns));
   await forgetRefusals(deps, tx, page.spool, rows, refused);
   await noteRefusals(deps, tx, page.spool, refused);
   const cursor = Math.max(before, ...rows.slice(-1).map((row) => row.stamp));

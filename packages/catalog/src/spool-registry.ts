@@ -3,6 +3,7 @@ import { and, asc, desc, eq, ne } from 'drizzle-orm';
 import type { Database } from './database.ts';
 import { MAX_REFUSED, type RefusedRow } from './rows-commit.ts';
 import type { Tables } from './schema.ts';
+import { patternsOf } from './tokens.ts';
 
 /** A spool as the index has it: cursor as a stamp, `node` the alias that last sent rows of it. */
 export type IndexedSpool = Tables['spools']['$inferSelect'];
@@ -48,13 +49,14 @@ export const noteNode =
   ): Promise<void> => {
     const { nodes } = database.tables;
     const { alias, node_id, version, http } = status;
-    const row = { node_id, version, http, stream_patterns: [...streamPatterns], last_seen_ms: now() };
-    await database.write((tx) =>
-      tx
+    await database.write(async (tx) => {
+      const patterns = await patternsOf(tx, database.tables, alias, streamPatterns);
+      const row = { node_id, version, http, stream_patterns: [...patterns], last_seen_ms: now() };
+      await tx
         .insert(nodes)
         .values({ alias, ...row })
-        .onConflictDoUpdate({ target: nodes.alias, set: row }),
-    );
+        .onConflictDoUpdate({ target: nodes.alias, set: row });
+    });
   };
 
 /** All nodes that were ever seen. */

@@ -1,6 +1,6 @@
 /** The join tokens of nodes. Of a token only its hash is kept; one is live until it expires or is revoked. */
-import { and, asc, eq, isNull } from 'drizzle-orm';
-import type { Database } from './database.ts';
+import { and, asc, desc, eq, isNull } from 'drizzle-orm';
+import type { Database, Queries } from './database.ts';
 import type { Tables } from './schema.ts';
 
 /** A join token as the index has it, without the token. Times in wall milliseconds. */
@@ -48,6 +48,22 @@ export const tokenOfHash =
     const [row] = await database.read((queries) => queries.select().from(t).where(eq(t.sha256, sha256)));
     return row ?? null;
   };
+
+/**
+ * The stream patterns of a node: those that the configuration names, else that of the newest token of its alias, live or
+ * not, for what it recorded under it may come late; else all.
+ */
+export const patternsOf = async (
+  queries: Queries,
+  { tokens: t }: Pick<Tables, 'tokens'>,
+  alias: string,
+  configured: readonly string[],
+): Promise<readonly string[]> => {
+  if (!configured.includes('*')) return configured;
+  const newest = queries.select({ streams: t.streams }).from(t).where(eq(t.alias, alias));
+  const [token] = await newest.orderBy(desc(t.created_ms)).limit(1);
+  return token === undefined ? configured : [token.streams];
+};
 
 /** Ends a token's life; says when it was over already, or there is none of the id. */
 export const revokeToken =
