@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { readRefusal } from '../packages/bucket/src/refusal.ts';
 import { decodeDayMpdPath } from '../packages/catalog/src/day-totals.ts';
 import { decodePackedHour, decodeStoredSummary, encodePackedHour } from '../packages/catalog/src/packed-hour.ts';
+import { readCredentials, readGreeting, readRelayed, readRequest } from '../packages/cli/src/net/socks-messages.ts';
 import { ivfReader } from '../packages/cli/src/publish/ivf.ts';
 import { rtspReader } from '../packages/cli/src/publish/rtsp.ts';
 import { decodeEvent, eventSchemas } from '../packages/contracts/src/events.ts';
@@ -53,6 +54,7 @@ import { vp9Depacketizer } from '../packages/media/src/vp9.ts';
 import { decodeVp9Configuration, vp9CodecString } from '../packages/media/src/vp9-configuration.ts';
 import { decodeVp9Descriptor } from '../packages/media/src/vp9-descriptor.ts';
 import { parseVp9Header, superframeSizes } from '../packages/media/src/vp9-frame.ts';
+import { datagramDecoder, encodeDatagram } from '../packages/overlay/src/datagram-frames.ts';
 import { decodePacket, encodePacket, framePiece } from '../packages/overlay/src/mux-packet.ts';
 import { decodePresence, encodePresence } from '../packages/overlay/src/overlay-presence.ts';
 import { decodeOverlayTopic, encodeOverlayTopic } from '../packages/overlay/src/topics.ts';
@@ -212,6 +214,34 @@ const overlay: Parser[] = [
     covers: ['packages/overlay/src/overlay-presence.ts#decodePresence'],
     inputs: textInputs(encodePresence('00000000000000a1'), encodePresence(null)),
     read: (bytes) => decodePresence(bytes),
+  },
+  {
+    name: 'overlay-datagrams',
+    covers: ['packages/overlay/src/datagram-frames.ts#datagramDecoder'],
+    inputs: fc
+      .array(fc.uint8Array({ maxLength: 64 }), { maxLength: 8 })
+      .map((datagrams) => Uint8Array.from(Buffer.concat(datagrams.map(encodeDatagram)))),
+    read: (bytes) => {
+      const decode = datagramDecoder();
+      return chunks(bytes).flatMap((chunk) => decode(chunk));
+    },
+  },
+  {
+    name: 'socks5',
+    covers: ['readGreeting', 'readCredentials', 'readRequest', 'readRelayed'].map(
+      (name) => `packages/cli/src/net/socks-messages.ts#${name}`,
+    ),
+    inputs: fc
+      .constantFrom(
+        '05020002',
+        '0103626f6204776f7264',
+        '050100030e6564676531 2e6e65742e6c6f63616c0050',
+        '0501000420010db80000000000000000000000010050',
+        '000000017f000001003568656c6c6f',
+        '00000003066564676531 2e003568656c6c6f',
+      )
+      .map((hex) => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))),
+    read: (bytes) => [readGreeting(bytes), readCredentials(bytes), readRequest(bytes), readRelayed(bytes)],
   },
 ];
 
@@ -941,6 +971,7 @@ export const notFromNetwork: Readonly<Record<string, string>> = {
   'packages/contracts/src/config-profile.ts#splitListen': 'configuration',
   'packages/cli/src/publish/whip-token.ts#readWhipToken': 'files of the installation',
   'packages/cli/src/publish/arguments.ts#readPublishRequest': 'command line',
+  'packages/cli/src/net/arguments.ts#readNetRequest': 'the command line',
   'packages/cli/src/publish/programs.ts#readProgram': 'output of a program that we started',
   'packages/cli/src/version.ts#readVersion': 'a file of the package',
 };

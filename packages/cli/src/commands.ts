@@ -1,3 +1,5 @@
+import { netUsage } from './net/usage.ts';
+
 /** What `weir` can do. Each command is loaded when it is asked for, so that `weir help` needs no service. */
 type Command = { summary: string; usage: string; run: (args: string[]) => Promise<void> };
 
@@ -67,6 +69,12 @@ export const commands: Record<string, Command> = {
       'list the spools that the index knows, declare one lost; at a site, list what was refused and have it put again',
     usage: 'list | lost SPOOL | found SPOOL | refused | retry DIR | retry --all  [--config FILE] [--profile up]',
     run: async (args) => (await import('./spool/spool.ts')).spool(args),
+  },
+  net: {
+    summary:
+      'reach TCP and UDP behind NAT through an MQTT broker alone: the agent there, a port or a SOCKS5 proxy here',
+    usage: netUsage,
+    run: async (args) => (await import('./net/net.ts')).net(args),
   },
   'hash-password': {
     summary: 'read a password from standard input and print its argon2id hash for weir.toml',

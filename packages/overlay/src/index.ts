@@ -1,3 +1,4 @@
+export { datagramDecoder, datagramsOver, encodeDatagram, UDP_TARGET } from './datagram-frames.ts';
 export { type Accepted, type MuxAcceptor, type MuxAcceptorOptions, muxAcceptor } from './mux-acceptor.ts';
 export {
   type MuxConnection,
@@ -32,7 +33,7 @@ export { decodePresence, encodePresence } from './overlay-presence.ts';
 export { openPlainAgent, type PlainAgent, type PlainAgentOptions, type PlainRequest } from './plain-agent.ts';
 export { openPlainLocal, type PlainLocal, type PlainLocalOptions, type PlainWanted } from './plain-local.ts';
 export { presenceTopic } from './plain-presence.ts';
-export { dialTarget, plainAdmission } from './target-dialler.ts';
+export { dialTarget, joinStreams, plainAdmission } from './target-dialler.ts';
 export {
   decodeOverlayTopic,
   encodeOverlayTopic,

@@ -70,7 +70,7 @@ const dialTcp = async (target: string, found: readonly Resolved[]): Promise<Serv
   for (const one of found.slice(0, MAX_TRIES)) {
     try {
       const socket = await connected(one);
-      return (stream) => join(stream, socket);
+      return (stream) => joinStreams(stream, socket);
     } catch (error) {
       failure ??= error;
     }
@@ -79,7 +79,7 @@ const dialTcp = async (target: string, found: readonly Resolved[]): Promise<Serv
 };
 
 /** Couples two byte streams: what each said before it ended gets to the other, a failure of one ends both. */
-const join = (stream: Duplex, socket: Socket): void => {
+export const joinStreams = (stream: Duplex, socket: Socket): void => {
   socket.on('error', () => stream.destroy());
   stream.on('error', () => socket.destroy());
   if (stream.destroyed) {

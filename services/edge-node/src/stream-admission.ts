@@ -6,7 +6,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { matchesPattern } from '@weir/contracts';
-import { dialTarget, OverlayError, type Serve, type StreamRequest } from '@weir/overlay';
+import { datagramsOver, dialTarget, OverlayError, type Serve, type StreamRequest, UDP_TARGET } from '@weir/overlay';
 import { type GatewayIdentity, gatewayIdentity, verifyGatewayToken } from '@weir/runtime';
 
 /** What an admission needs; `serveApi` takes a stream that speaks HTTP. */
@@ -16,14 +16,18 @@ export type StreamAdmissionDeps = {
   session: string;
   /** `host:port` patterns that may be dialled, `*` for any run of characters. */
   allow: readonly string[];
-  serveApi: (stream: Duplex, identity: GatewayIdentity) => void;
+  /** Null where there is no API. */
+  serveApi: ((stream: Duplex, identity: GatewayIdentity) => void) | null;
+  /** What a stream to `-` reaches, `host:port`; default the API. */
+  fallback?: string;
 };
 
 /** Tokens that were checked before, which are good as long as the session is. */
 const MAX_CHECKED = 256;
 
 /** Makes the check of streams. */
-export const streamAdmission = ({ publicKey, alias, session, allow, serveApi }: StreamAdmissionDeps) => {
+export const streamAdmission = (deps: StreamAdmissionDeps) => {
+  const { publicKey, alias, session, allow, serveApi, fallback = 'api' } = deps;
   const checked = new Map<string, GatewayIdentity>();
 
   const identify = async ({ token, target }: StreamRequest): Promise<GatewayIdentity> => {
@@ -44,11 +48,18 @@ export const streamAdmission = ({ publicKey, alias, session, allow, serveApi }: 
 
   return async (request: StreamRequest): Promise<Serve> => {
     const identity = await identify(request);
-    const { target } = request;
-    if (target === 'api') return (stream) => serveApi(stream, identity);
+    const isUdp = request.target.startsWith(UDP_TARGET);
+    const named = isUdp ? request.target.slice(UDP_TARGET.length) : request.target;
+    const target = named === '-' ? fallback : named;
+    if (target === 'api' && !isUdp) {
+      if (serveApi === null) throw new OverlayError('refused', `${alias} has no default target, and no API`);
+      return (stream) => serveApi(stream, identity);
+    }
     if (identity.kind !== 'gateway') throw new OverlayError('forbidden', `an index's token opens api alone`);
     if (!matchesPattern(allow, target))
       throw new OverlayError('forbidden', `${target} is not in [net4mqtt] allow of ${alias}`);
-    return dialTarget('tcp', target);
+    if (!isUdp) return dialTarget('tcp', target);
+    const serve = await dialTarget('udp', target);
+    return (stream) => serve(datagramsOver(stream));
   };
 };
