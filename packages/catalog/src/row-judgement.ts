@@ -18,6 +18,8 @@ export type Verdict = {
   arrived: Set<string>;
   /** Recordings whose directory is another than before, or whose stream was guessed wrong. */
   moved: Set<string>;
+  /** Recordings that were guessed of their media until now, when their own row came. */
+  told: Set<string>;
   /** Recordings whose own row was refused while rows of theirs were awaiting it. */
   lost: Map<string, string>;
 };
@@ -113,6 +115,7 @@ const judgeRecording = (verdict: Verdict, known: KnownRows, row: RecordingRow, s
   verdict.taken.push(row);
   verdict.sessions.set(row.recording_id, withRecording(before ?? emptySession(row.recording_id, sender.spool), row));
   if (before !== undefined && !isKnown(before)) verdict.arrived.add(row.recording_id);
+  if (isKnown(before) && isGuessed(before) && row.stamp > 0) verdict.told.add(row.recording_id);
   const isMoved = isKnown(before) && (before.record_dir !== row.record_dir || before.stream !== row.stream);
   if (isMoved) verdict.moved.add(row.recording_id);
 };
@@ -137,6 +140,7 @@ export const judgeRows = (known: KnownRows, rows: readonly LedgerRow[], sender: 
     sessions: new Map(),
     arrived: new Set(),
     moved: new Set(),
+    told: new Set(),
     lost: new Map(),
   };
   for (const row of rows) if (row.kind === 'recording') judgeRecording(verdict, known, row, sender);

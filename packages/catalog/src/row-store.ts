@@ -1,5 +1,5 @@
 import type { GapRow, InitRow, LedgerRow, SegmentRow } from '@weir/contracts';
-import { and, eq, getTableColumns, is, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, inArray, is, sql } from 'drizzle-orm';
 import { PgTable } from 'drizzle-orm/pg-core';
 import type { Queries } from './database.ts';
 import { addToSession, boundsOfDay, countSegment, type Totals } from './day-totals.ts';
@@ -149,6 +149,14 @@ const totalsOfArrived = async (tx: Queries, t: Tables, recordingId: string): Pro
   return new Map([[recordingId, { all, days }]]);
 };
 
+/**
+ * Takes out the gaps that a rebuild read from media: the spool has its own, which begin elsewhere by a millisecond or
+ * were withdrawn since. Its rows have stamps, and all of them are sent again.
+ */
+const forgetGuesses = async (tx: Queries, { gaps: g }: Tables, told: ReadonlySet<string>): Promise<void> => {
+  if (told.size > 0) await tx.delete(g).where(and(inArray(g.recording_id, [...told]), eq(g.stamp, 0)));
+};
+
 /** Writes what was judged: recordings with their sums, init files, segments, gaps. Returns the recordings and differences for the days. */
 export const storeRows = async (
   tx: Queries,
@@ -175,6 +183,7 @@ export const storeRows = async (
       [...sessions].filter(([id]) => changed.has(id)).map(([, session]) => session),
     );
   await write();
+  await forgetGuesses(tx, t, verdict.told);
   await writeParts(tx, t, verdict.taken);
   await countPending(tx, t, known, verdict.taken, sessions);
   if (verdict.arrived.size === 0) return { sessions, totals };

@@ -21,6 +21,8 @@ export type DirectoryMedia = {
   gaps: GapRow[];
   /** Objects that are no media of this recording, each with the reason. */
   strange: string[];
+  /** Objects that claim what another object or recording has, each with both names; none of them is taken. */
+  conflicts: string[];
 };
 
 const MAX_FILE_BYTES = 268_435_456;
@@ -40,19 +42,19 @@ const fileFacts = (content: Buffer) => ({
   sha256: createHash('sha256').update(content).digest('hex'),
 });
 
-type Init = { row: InitRow; spoolId: string };
+type Init = { key: string; row: InitRow; spoolId: string };
 
 /** Whose a directory is. */
 export type DirectoryOwner = { spoolId: string; recordingId: string };
 
-const initOf = (content: Buffer, track: TrackKind, period: number): Init | null => {
+const initOf = (key: string, content: Buffer, track: TrackKind, period: number): Init | null => {
   const found = decodeInitSegment(content);
   if (found?.identity == null || found.track !== track) return null;
   const { codec, timescale, width = null, height = null, sampleRate: sample_rate = null, channels = null } = found;
   const { recordingId: recording_id, spoolId } = found.identity;
   const described = { codec, timescale, width, height, sample_rate, channels };
   const row = { kind: 'init', recording_id, track, period, ...described, ...fileFacts(content), ...stored } as const;
-  return { row, spoolId };
+  return { key, row, spoolId };
 };
 
 type File = { number: number; chain: Chain; parts: PartSummary[]; facts: { bytes: number; sha256: string } };
@@ -123,10 +125,44 @@ export const directoryOwner = async (
   directory: BucketDirectory,
 ): Promise<DirectoryOwner | null> => {
   for (const { key, name, bytes } of named(directory, 'init')) {
-    const init = name.kind === 'init' ? initOf(await readWhole(bucket, key, bytes), name.track, name.period) : null;
+    const init =
+      name.kind === 'init' ? initOf(key, await readWhole(bucket, key, bytes), name.track, name.period) : null;
     if (init !== null) return { spoolId: init.spoolId, recordingId: init.row.recording_id };
   }
   return null;
+};
+
+/** Init files of other recordings in the directory: it is the first one's. */
+const initConflicts = ([first, ...others]: readonly Init[]): string[] =>
+  first === undefined
+    ? []
+    : others
+        .filter(({ row }) => row.recording_id !== first.row.recording_id)
+        .map(
+          ({ key, row }) =>
+            `${first.key} says recording ${first.row.recording_id}, ${key} says ${row.recording_id}: ${key} is not taken`,
+        );
+
+/** What a whole segment says of itself although its name, or its directory, says otherwise. */
+type Claim = { key: string; recordingId: string; track: TrackKind; number: number };
+
+const isAtItsPlace = (chain: Chain, recordingId: string, name: { track: TrackKind; number: number }): boolean =>
+  chain.recordingId === recordingId && chain.track === name.track && chain.number === name.number;
+
+/** Claims that are another's, as conflicts: by the place in the recording that they claim. */
+const claimConflicts = (claims: readonly Claim[], recordingId: string, holders: ReadonlyMap<string, string>) => {
+  const conflicts: string[] = [];
+  for (const { key, recordingId: claimed, track, number } of claims) {
+    const place = `${track} segment ${number} of recording ${claimed}`;
+    if (claimed !== recordingId)
+      conflicts.push(`${key} claims ${place}, its directory is recording ${recordingId}: it is not taken`);
+    else {
+      const holder = holders.get(`${track} ${number}`);
+      const both = holder === undefined ? 'which its name does not say' : `and so does ${holder}, by its name too`;
+      conflicts.push(`${key} claims ${place}, ${both}: it is not taken`);
+    }
+  }
+  return conflicts;
 };
 
 /** Reads a directory's init files and segments whole, one at a time; null when no init file says whose it is. */
@@ -138,7 +174,7 @@ export const directoryMedia = async (
   const inits: Init[] = [];
   for (const { key, name, bytes } of named(directory, 'init')) {
     if (name.kind !== 'init') continue;
-    const init = initOf(await readWhole(bucket, key, bytes), name.track, name.period);
+    const init = initOf(key, await readWhole(bucket, key, bytes), name.track, name.period);
     if (init === null) strange.push(`${key} is no init file of ours`);
     else inits.push(init);
   }
@@ -148,15 +184,22 @@ export const directoryMedia = async (
   const rows = inits.map(({ row }) => row);
   const files = new Map<number, File[]>();
   const gaps: ChainGap[] = [];
+  const claims: Claim[] = [];
+  const holders = new Map<string, string>();
   for (const { key, name, bytes } of named(directory, 'segment')) {
     if (name.kind !== 'segment') continue;
     const content = await readWhole(bucket, key, bytes);
     const { chain, parts, torn } = scanSegment(content);
-    const isOurs = chain?.recordingId === recordingId && chain.track === name.track && chain.number === name.number;
-    if (chain === null || !isOurs || torn || parts.length === 0) {
-      strange.push(`${key} is not whole, or not the file that its name says`);
+    if (chain === null || torn || parts.length === 0) {
+      strange.push(`${key} is not whole, or no segment of ours`);
       continue;
     }
+    const { track, number } = chain;
+    if (!isAtItsPlace(chain, recordingId, name)) {
+      claims.push({ key, recordingId: chain.recordingId, track, number });
+      continue;
+    }
+    holders.set(`${track} ${number}`, key);
     gaps.push(...chain.gaps);
     const file = { number: name.number, chain, parts, facts: fileFacts(content) };
     files.set(name.number, [...(files.get(name.number) ?? []), file]);
@@ -174,5 +217,6 @@ export const directoryMedia = async (
     segments,
     gaps: gapRows(recordingId, gaps),
     strange,
+    conflicts: [...initConflicts(inits), ...claimConflicts(claims, recordingId, holders)],
   };
 };

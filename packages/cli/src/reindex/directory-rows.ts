@@ -14,8 +14,13 @@ import { MAX_DOCUMENT_BYTES } from '../index-and-bucket.ts';
 import type { BucketDirectory } from './bucket-directories.ts';
 import { type DirectoryMedia, directoryMedia, directoryOwner } from './directory-media.ts';
 
-/** What a directory gave: a recording to restore, or why it gives none; `strange` names objects that were passed over. */
-export type DirectoryRows = { restored: RestoredRecording | null; from: 'record.json' | 'media'; strange: string[] };
+/** What a directory gave: a recording to restore, or why it gives none; `strange` names objects that were passed over, `conflicts` places that two claim. */
+export type DirectoryRows = {
+  restored: RestoredRecording | null;
+  from: 'record.json' | 'media';
+  strange: string[];
+  conflicts: string[];
+};
 
 const readDocument = async (
   bucket: Pick<Bucket, 'get'>,
@@ -90,16 +95,17 @@ export const directoryRows = async (
       restored: { spool, node, recordDir, recordingId, rows: rowsOf(document) },
       from: 'record.json',
       strange: [],
+      conflicts: [],
     };
   }
   const media = await directoryMedia(bucket, directory);
   if (media === null)
-    return { restored: null, from: 'media', strange: [`${recordDir} has no init file that says whose`] };
-  const { spoolId: spool, recordingId, inits, segments, gaps, strange } = media;
+    return { restored: null, from: 'media', strange: [`${recordDir} has no init file that says whose`], conflicts: [] };
+  const { spoolId: spool, recordingId, inits, segments, gaps, strange, conflicts } = media;
   const own: RecordingRow =
     document === null ? guessedRecording(recordDir, media) : { kind: 'recording', stamp: 0, ...document.recording };
   const noted = document === null ? gaps : gapsOf(document, recordingId);
   const rows = [own, ...inits, ...segments, ...noted];
   const restored = { spool, node: own.node_alias, recordDir, recordingId, rows };
-  return { restored, from: 'media', strange: [...foreign, ...strange] };
+  return { restored, from: 'media', strange: [...foreign, ...strange], conflicts };
 };

@@ -4,7 +4,7 @@ import type { Catalog } from '@weir/catalog';
 import { oneLine, openScope, readCommandLine, readWeirConfig, WeirError } from '@weir/runtime';
 import { openIndexAndBucket } from '../index-and-bucket.ts';
 import { type BucketDirectory, bucketDirectories } from './bucket-directories.ts';
-import { directoryRows } from './directory-rows.ts';
+import { type DirectoryRows, directoryRows } from './directory-rows.ts';
 
 /** What a rebuild needs; `say` gets one line for each thing that a person should know. */
 export type ReindexDeps = {
@@ -15,11 +15,16 @@ export type ReindexDeps = {
   say: (line: string) => void;
 };
 
-/** What became of it; `problems` counts directories and objects that were passed over. */
+/**
+ * What became of it; `problems` counts directories and objects that were passed over, `conflicts` the places of
+ * recordings that two objects or directories claim, `givenUp` recordings of lost spools that stay without media.
+ */
 export type ReindexResult = {
   recordings: number;
   fromMedia: number;
   forgotten: number;
+  givenUp: number;
+  conflicts: number;
   spools: number;
   problems: number;
 };
@@ -36,30 +41,50 @@ const knownBefore = async ({ catalog }: ReindexDeps): Promise<Map<string, string
   }
 };
 
-/** Restores one directory; answers its recording's id, null when it gave none, and notes what was passed over. */
+/** Where a recording was found, and how good a witness that is: the higher the better. */
+type Found = { recordDir: string; rank: number };
+type Seen = Map<string, Found>;
+
+/** `record.json` names its directory, media do not; then comes where the index had the recording. */
+const rankOf = (from: DirectoryRows['from'], isKnownPlace: boolean): number =>
+  (from === 'record.json' ? 2 : 0) + (isKnownPlace ? 1 : 0);
+
+/** Restores one directory; answers whether it could be read, and notes what was passed over. */
 const restore = async (
   { catalog, bucket, say }: ReindexDeps,
   directory: BucketDirectory,
-  seen: ReadonlySet<string>,
+  known: ReadonlyMap<string, string>,
+  seen: Seen,
   result: ReindexResult,
-): Promise<string | null> => {
+): Promise<boolean> => {
   const problem = (line: string) => {
     result.problems += 1;
     say(line);
   };
-  const { restored, from, strange } = await directoryRows(bucket, directory);
+  const conflict = (line: string) => {
+    result.conflicts += 1;
+    say(`conflict: ${line}`);
+  };
+  const { restored, from, strange, conflicts } = await directoryRows(bucket, directory);
   for (const line of strange) problem(`passed over: ${line}`);
-  if (restored === null) return null;
+  for (const line of conflicts) conflict(line);
+  if (restored === null) return false;
   const { recordingId, recordDir } = restored;
-  if (seen.has(recordingId)) {
-    problem(`passed over: ${recordDir} is a copy of recording ${recordingId}, which another directory has`);
-    return null;
+  const rank = rankOf(from, known.get(recordingId) === recordDir);
+  const other = seen.get(recordingId);
+  if (other !== undefined) {
+    const [taken, left] = rank > other.rank ? [recordDir, other.recordDir] : [other.recordDir, recordDir];
+    conflict(`${taken} and ${left} both claim recording ${recordingId}: ${taken} is taken, ${left} is not`);
+    if (rank <= other.rank) return false;
   }
   for (const { reason } of await catalog.restoreRecording(restored))
     problem(`${recordDir}: a row was refused: ${reason}`);
-  result.recordings += 1;
+  seen.set(recordingId, { recordDir, rank });
+  if (other === undefined) result.recordings += 1;
   if (from === 'media') result.fromMedia += 1;
-  return recordingId;
+  // A better witness is one with record.json: what was there before was of its media.
+  else if (other !== undefined && other.rank < 2) result.fromMedia -= 1;
+  return true;
 };
 
 const listed = async function* (bucket: Pick<Bucket, 'list'>): AsyncGenerator<BucketDirectory> {
@@ -76,14 +101,13 @@ const listed = async function* (bucket: Pick<Bucket, 'list'>): AsyncGenerator<Bu
 export const rebuildIndex = async (deps: ReindexDeps): Promise<ReindexResult> => {
   const { catalog, bucket, say } = deps;
   const known = await knownBefore(deps);
-  const result: ReindexResult = { recordings: 0, fromMedia: 0, forgotten: 0, spools: 0, problems: 0 };
-  const seen = new Set<string>();
+  const none = { recordings: 0, fromMedia: 0, forgotten: 0, givenUp: 0, conflicts: 0, spools: 0, problems: 0 };
+  const result: ReindexResult = none;
+  const seen: Seen = new Map();
   const unread = new Set<string>();
   for await (const directory of listed(bucket)) {
     try {
-      const id = await restore(deps, directory, seen, result);
-      if (id === null) unread.add(directory.recordDir);
-      else seen.add(id);
+      if (!(await restore(deps, directory, known, seen, result))) unread.add(directory.recordDir);
     } catch (error) {
       if (error instanceof WeirError && error.code === 'database_unavailable') throw error;
       unread.add(directory.recordDir);
@@ -99,12 +123,19 @@ export const rebuildIndex = async (deps: ReindexDeps): Promise<ReindexResult> =>
   for (const [id, dir] of known) {
     // What could not be read is not known to be another's.
     if (seen.has(id) || unread.has(dir)) continue;
-    await catalog.forgetRecording(id);
-    result.forgotten += 1;
+    result[(await catalog.forgetRecording(id)) ? 'givenUp' : 'forgotten'] += 1;
   }
   result.spools = await catalog.rewindSpools();
   return result;
 };
+
+const sums = ({ recordings, fromMedia, forgotten, givenUp, spools }: ReindexResult): string =>
+  [
+    `${recordings} recordings from the bucket, ${fromMedia} of them from their media alone`,
+    `${forgotten} that it has not were taken out`,
+    ...(givenUp === 0 ? [] : [`${givenUp} of lost spools stay as missing`]),
+    `${spools} spools send everything again`,
+  ].join('; ');
 
 /** Runs `weir reindex`; what is passed over goes to standard error, the sums to standard output. */
 export const reindex = async (args: readonly string[]): Promise<void> => {
@@ -116,12 +147,10 @@ export const reindex = async (args: readonly string[]): Promise<void> => {
   const { catalog, bucket } = await openIndexAndBucket(config, scope);
   const say = (text: string) => process.stderr.write(`weir reindex: ${text}\n`);
   const mayEmpty = args.includes('--empty');
-  const { recordings, fromMedia, forgotten, spools, problems } = await rebuildIndex({ catalog, bucket, mayEmpty, say });
-  process.stdout.write(
-    `${recordings} recordings from the bucket, ${fromMedia} of them from their media alone; ${forgotten} that it has not were taken out; ${spools} spools send everything again\n`,
-  );
-  if (problems > 0) {
-    say(`${problems} things were passed over`);
-    process.exitCode = 1;
-  }
+  const result = await rebuildIndex({ catalog, bucket, mayEmpty, say });
+  process.stdout.write(`${sums(result)}\n`);
+  const { problems, conflicts } = result;
+  if (problems > 0) say(`${problems} things were passed over`);
+  if (conflicts > 0) say(`${conflicts} places are claimed twice`);
+  if (problems + conflicts > 0) process.exitCode = 1;
 };
