@@ -25,7 +25,7 @@ export type PartLimits = { ticks: number; bytes: number; samples: number; waitMs
  * followed by a hole. At most one part's samples and one more are held.
  */
 export type SampleWriter = {
-  /** Takes a sample for a place; its time must not lie before `end()`. Complete parts go to `emit`. */
+  /** Takes a sample for a place, and owns it; its time must not lie before `end()`. Complete parts go to `emit`. */
   add: (sample: Sample, to: SamplePlace) => void;
   /** Gives out what has waited too long at `nowMs` (arrival clock). */
   expire: (nowMs: number) => void;
@@ -75,10 +75,10 @@ export const sampleWriter = (
       readyBytes + sample.size <= limits.bytes &&
       ready.length < limits.samples;
     const contiguous = end === sample.ticks;
-    const { duration: _, ...rest } = sample;
-    const whole = { ...rest, duration };
-    if (!fits || !contiguous) flushBefore(whole);
-    ready.push(whole);
+    // In place: a copy of each sample is a tenth of what the core allocates.
+    sample.duration = duration;
+    if (!fits || !contiguous) flushBefore(sample);
+    ready.push(sample);
     readyTicks += duration;
     readyBytes += sample.size;
     end = sample.ticks + duration;

@@ -152,9 +152,12 @@ export const writeUnit = (
   state.samples++;
   const { key, size, pieces, firstSequence, firstOrdinal, arrivalMs } = unit;
   const offset = lane.kind === 'video' ? ticks - at : 0;
-  const sample = { ticks: at, offset, duration: 0, hint: unit.duration, rtp: unit.timestamp, key, size, pieces };
+  const clocks = { hint: unit.duration, rtp: unit.timestamp };
   const place = { segment: segment.number, period: segment.period, configuration };
-  writer.add({ ...sample, firstSequence, firstOrdinal, arrivalMs }, place);
+  writer.add(
+    { ticks: at, offset, duration: 0, ...clocks, key, size, pieces, firstSequence, firstOrdinal, arrivalMs },
+    place,
+  );
   state.endWallMs = Math.max(state.endWallMs, timeline.wallMsOf(writer.expected()));
 };
 

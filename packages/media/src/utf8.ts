@@ -1,5 +1,18 @@
 /** UTF-8 bytes of a text (RFC 3629); a lone surrogate becomes U+FFFD. */
-export const encodeUtf8 = (text: string): Uint8Array => {
+export const encodeUtf8 = (text: string): Uint8Array => encodeAscii(text) ?? encodeAny(text);
+
+/** What nearly all texts here are, resume points above all; null when there is more in it than ASCII. */
+const encodeAscii = (text: string): Uint8Array | null => {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit >= 0x80) return null;
+    bytes[at] = unit;
+  }
+  return bytes;
+};
+
+const encodeAny = (text: string): Uint8Array => {
   const bytes: number[] = [];
   for (const character of text) {
     const scalar = character.codePointAt(0) as number;
