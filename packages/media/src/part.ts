@@ -1,5 +1,5 @@
 import { type FoundBox, findBox, readBox, readBoxes, readU32, readU64 } from './box-reader.ts';
-import { box, concatBytes, fullBox, u8, u32, u64, uuidBox } from './boxes.ts';
+import { box, concatBytes, fullBox, hexBytes, u8, u32, u64 } from './boxes.ts';
 import type { TrackKind } from './codecs.ts';
 import { crc32 } from './crc32.ts';
 import { trackIds } from './init-segment.ts';
@@ -40,6 +40,7 @@ export type PartSummary = {
   keyFrame: boolean;
 };
 
+const resumeType = hexBytes(resumeBoxType);
 const resumeVersion = 1;
 const uuidHeaderBytes = 24;
 const checkBytes = 9;
@@ -54,13 +55,21 @@ const mostSamples = 65_536;
 /** CRC-32 of bytes, as `crc32` says it. */
 export type Checksum = (bytes: Uint8Array) => number;
 
-/** Writes one part as one byte array: resume box, moof, mdat (ISO/IEC 14496-12 §8.8; the media are copied once, here). */
-export const encodePart = (part: PartFields, checksum: Checksum = crc32): Uint8Array => {
+/** Memory for so many bytes, every one of which will be written: it need not be filled with zeroes. */
+export type Memory = (bytes: number) => Uint8Array;
+
+const ownMemory: Memory = (bytes) => new Uint8Array(bytes);
+
+/**
+ * Writes one part as one byte array, in memory of its own or that `memory` gives: resume box, moof, mdat (ISO/IEC
+ * 14496-12 §8.8; the media are copied once, here).
+ */
+export const encodePart = (part: PartFields, checksum: Checksum = crc32, memory = ownMemory): Uint8Array => {
   const points = encodeResumePoints(part.resume);
   const moof = moofOf(part);
   const mediaBytes = part.samples.reduce((sum, sample) => sum + sample.size, 0);
-  const head = uuidBox(resumeBoxType, u8(resumeVersion), u32(0, 0), points);
-  const bytes = new Uint8Array(head.length + moof.length + 8 + mediaBytes);
+  const head = box('uuid', resumeType, u8(resumeVersion), u32(0, 0), points);
+  const bytes = memory(head.length + moof.length + 8 + mediaBytes);
   bytes.set(head, 0);
   bytes.set(moof, head.length);
   let offset = head.length + moof.length;
@@ -73,7 +82,7 @@ export const encodePart = (part: PartFields, checksum: Checksum = crc32): Uint8A
     }
   }
   const covered = bytes.subarray(uuidHeaderBytes + checkBytes);
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   view.setUint32(uuidHeaderBytes + 1, covered.length);
   view.setUint32(uuidHeaderBytes + 5, checksum(covered));
   return bytes;

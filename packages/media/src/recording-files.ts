@@ -2,7 +2,7 @@ import type { TrackKind } from './codecs.ts';
 import { encodeInitSegment } from './init-segment.ts';
 import { type Lane, livePoint, noteUndurable, pointBefore, writtenPoint } from './lane.ts';
 import type { OpenSegment, OpenSegments } from './open-segments.ts';
-import { type Checksum, encodePart } from './part.ts';
+import { type Checksum, encodePart, type Memory } from './part.ts';
 import type { InitOutput, RecordingOutput } from './recording-messages.ts';
 import type { ResumePoint } from './resume-point.ts';
 import type { RawPart } from './sample-writer.ts';
@@ -14,6 +14,7 @@ export type FilesNeeds = {
   segments: OpenSegments;
   newestOrdinal: () => number;
   checksum: Checksum;
+  memory: Memory | undefined;
   say: (output: RecordingOutput) => void;
 };
 
@@ -51,7 +52,7 @@ export const recordingFiles = (needs: FilesNeeds): RecordingFiles => {
     const resume = own === null ? pointsOfOthers(kind) : [own, ...pointsOfOthers(kind)];
     const { baseDecodeTime, samples } = raw;
     const fields = { track: kind, sequenceNumber: files.parts, baseDecodeTime, samples, resume };
-    const bytes = encodePart(fields, needs.checksum);
+    const bytes = encodePart(fields, needs.checksum, needs.memory);
     if (before !== null) noteUndurable(files, parts, before);
     noteInSegment(needs.segments.get(segment), lane, raw, bytes.length, own);
     needs.say({

@@ -153,4 +153,6 @@ export type RecordingOptions = {
   handedOver?: readonly ResumePoint[];
   /** CRC-32 of bytes, where the platform has one that is faster than ours. */
   checksum?: (bytes: Uint8Array) => number;
+  /** Memory for a part, where the platform has some that it does not fill with zeroes first. */
+  memory?: (bytes: number) => Uint8Array;
 };

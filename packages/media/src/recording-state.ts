@@ -23,7 +23,7 @@ export type Phase =
 /** All that the decisions of one recording share. Times on the timeline and the wall in ms. */
 export type RecordingState = {
   readonly limits: Required<
-    Omit<RecordingOptions, 'recordingId' | 'spoolId' | 'resume' | 'absentMs' | 'handedOver' | 'checksum'>
+    Omit<RecordingOptions, 'recordingId' | 'spoolId' | 'resume' | 'absentMs' | 'handedOver' | 'checksum' | 'memory'>
   >;
   readonly clock: ArrivalClock;
   readonly lateness: Lateness;

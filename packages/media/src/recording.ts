@@ -64,7 +64,8 @@ export const recordingCore = (options: RecordingOptions): RecordingCore => {
   const segments = openSegments(resume?.lastSegment ?? 0, resumedSegments(resume));
   const ids = { recordingId: options.recordingId, spoolId: options.spoolId };
   const checksum = options.checksum ?? crc32;
-  const files = recordingFiles({ ids, lanes, segments, newestOrdinal: () => newestOrdinal, checksum, say });
+  const { memory } = options;
+  const files = recordingFiles({ ids, lanes, segments, newestOrdinal: () => newestOrdinal, checksum, memory, say });
   const state: RecordingState = {
     limits,
     lateness: lateness(),

@@ -45,6 +45,7 @@ const write = async (inputs: readonly WriterInput[], disk: Disk = systemDisk) =>
       disk,
       maxQueuedBytes: 1e6,
       durable: () => undefined,
+      release: (bytes) => bytes.fill(0xdd),
       closed: () => undefined,
       failed: (error) => {
         failure = error;

@@ -45,6 +45,8 @@ export type WriterDeps = {
   maxQueuedBytes: number;
   /** Every part up to this id is durable; `syncMs` is how long the last took. */
   durable(part: number, syncMs: number): void;
+  /** Nobody reads a part's bytes any more. */
+  release(bytes: Uint8Array): void;
   /** A segment has its row. */
   closed(segment: ClosedSegment): void;
   /** A write failed: nothing more will be written. */
@@ -216,7 +218,10 @@ export const openMediaWriter = (deps: WriterDeps, start: WriterStart): MediaWrit
     if (next?.kind === 'part') {
       const parts = takeParts();
       await writeParts(parts);
-      queuedBytes -= parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      for (const { bytes } of parts) {
+        queuedBytes -= bytes.length;
+        deps.release(bytes);
+      }
       return;
     }
     queue.shift();

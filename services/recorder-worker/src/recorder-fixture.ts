@@ -7,6 +7,7 @@ import { openScope, Stop, type StopKind, silentLog } from '@weir/runtime';
 import { listRecordingFiles, openLedger, type Spool } from '@weir/spool';
 import { type ClipPacket, clipTracks, requireProgram, type TapPublisher, type TapServer } from '@weir/testkit';
 import { manifestFile } from './manifest-file.ts';
+import { createPartMemory, type PartMemory } from './part-memory.ts';
 import { recorderCounts } from './recorder-metrics.ts';
 import type { RunDeps } from './recording-run.ts';
 import { systemDisk } from './segment-file.ts';
@@ -54,6 +55,15 @@ export const startRecorder = async (
   };
 };
 
+/** What comes back is overwritten: a part that is still being read is then one that is not whole. */
+const overwritten = ({ take, giveBack }: PartMemory): PartMemory => ({
+  take,
+  giveBack: (bytes) => {
+    bytes.fill(0xdd);
+    giveBack(bytes);
+  },
+});
+
 /** What a recording runs on in a test: this machine's disk and clock, no manifest, and a node that nobody is. */
 export const runDeps = (spool: Spool, more: Partial<RunDeps> = {}): RunDeps => ({
   spool,
@@ -63,6 +73,7 @@ export const runDeps = (spool: Spool, more: Partial<RunDeps> = {}): RunDeps => (
   processId: 'p',
   settings: { segmentMs: 2000, reconnectMs: 60_000, maxRecordingMs: 0, maxQueuedBytes: 1e6, diskRetryMs: 1000 },
   counts: recorderCounts(),
+  partMemory: overwritten(createPartMemory()),
   synced: () => undefined,
   tell: () => undefined,
   now: Date.now,

@@ -1,6 +1,7 @@
 import type { RecorderMessage, RecordingTally } from '@weir/contracts';
 import type { Log } from '@weir/runtime';
 import type { Spool } from '@weir/spool';
+import type { PartMemory } from './part-memory.ts';
 import type { RecorderCounts } from './recorder-metrics.ts';
 import type { Disk } from './segment-file.ts';
 
@@ -27,6 +28,7 @@ export type RecorderDeps = {
   processId: string;
   settings: RecordingSettings;
   counts: RecorderCounts;
+  partMemory: PartMemory;
   /** A sync of media took so many seconds. */
   synced(seconds: number): void;
   /** Says something on the control connection. */

@@ -65,6 +65,7 @@ export const openOutputSink = (
         deps.synced(syncMs / 1000);
         events.durable(part);
       },
+      release: deps.partMemory.giveBack,
       closed: () => {
         counts.segments += 1;
         deps.changed();

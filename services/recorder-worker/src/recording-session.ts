@@ -96,6 +96,7 @@ export const openRecordingSession = (deps: RecordingDeps, start: SessionStart): 
     absentMs: start.absentMs,
     handedOver: recovered.recording.handedOver,
     checksum: crc32,
+    memory: deps.partMemory.take,
   });
   const resumedAt = placeOf(recovered.resume?.tracks.map(({ point }) => point) ?? []);
   // A rotation that a restart came behind is known by the ledger alone.

@@ -70,6 +70,7 @@ const recordOver = async (
       disk: systemDisk,
       maxQueuedBytes: 1e9,
       durable: (part) => core.step({ kind: 'durable', part }),
+      release: (bytes) => bytes.fill(0xdd),
       closed: () => undefined,
       failed: (error) => {
         failure = error;

@@ -28,6 +28,7 @@ import { answerLedgerRequest } from './ledger-requests.ts';
 import { localRetention } from './local-retention.ts';
 import { manifestFile } from './manifest-file.ts';
 import { repairManifests } from './manifest-repair.ts';
+import { createPartMemory } from './part-memory.ts';
 import { recorderCounts, registerRecorderMetrics } from './recorder-metrics.ts';
 import type { RecordingSettings } from './recording-deps.ts';
 import { openRecordings } from './recordings.ts';
@@ -161,6 +162,7 @@ export const openRecorder = async (options: RecorderOptions): Promise<Recorder> 
     processId,
     settings: { ...settingsOf(config), ...options.settings },
     counts,
+    partMemory: createPartMemory(),
     synced,
     tell,
     now: Date.now,
