@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { mediaNodeOptions } from '@weir/runtime';
+import { mediaNodeOptions, recorderNodeOptions } from '@weir/runtime';
 import { type Child, startChild } from '@weir/testkit';
 
 /** A service of Weir in a process of its own, without a broker. */
@@ -49,7 +49,8 @@ const start = async (name: string, tap: string, ready: RegExp, run: Run): Promis
   const file = join(run.directory, `${name}.toml`);
   writeFileSync(file, configuration(run.directory, tap));
   const main = fileURLToPath(new URL(`../services/${name}/src/main.ts`, import.meta.url));
-  return startChild(process.execPath, [...mediaNodeOptions, ...(run.nodeOptions ?? []), main, `--config=${file}`], {
+  const options = name === 'recorder-worker' ? recorderNodeOptions : mediaNodeOptions;
+  return startChild(process.execPath, [...options, ...(run.nodeOptions ?? []), main, `--config=${file}`], {
     ready,
   });
 };

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_TOPIC_PREFIX, encodeTopic, type Topic } from '@weir/contracts';
-import { mediaNodeOptions, readCommandLine, readWeirConfig, topicMatches } from '@weir/runtime';
+import { mediaNodeOptions, readCommandLine, readWeirConfig, recorderNodeOptions, topicMatches } from '@weir/runtime';
 import { expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -59,12 +59,16 @@ test.each(units)('%s starts its service, again and again, as part of a target', 
   const text = read(`deploy/systemd/${name}`);
   const [exec = ''] = valuesIn(text, 'Service', 'ExecStart');
   const words = exec.split(' ').map((word) => word.replace('/opt/weir/', root));
-  const [program = '', entry = '', ...flags] = words.filter((word) => !mediaNodeOptions.includes(word));
+  const [program = '', entry = '', ...flags] = words.filter((word) => !recorderNodeOptions.includes(word));
   expect([program, entry].filter((path) => !existsSync(path))).toEqual([]);
   expect(entry).toContain(`/services/${name.slice('weir-'.length, -'.service'.length)}/`);
   expect(flags).toEqual(['--config=/etc/weir/weir.toml']);
-  const isOfMedia = /edge-node|recorder-worker/.test(name);
-  expect(words.filter((word) => mediaNodeOptions.includes(word))).toEqual(isOfMedia ? mediaNodeOptions : []);
+  const options = name.includes('recorder-worker')
+    ? recorderNodeOptions
+    : name.includes('edge-node')
+      ? mediaNodeOptions
+      : [];
+  expect(words.filter((word) => recorderNodeOptions.includes(word))).toEqual(options);
   const target = valuesIn(text, 'Install', 'WantedBy');
   expect(valuesIn(text, 'Unit', 'PartOf')).toEqual(target);
   expect(targets).toEqual(expect.arrayContaining(target));

@@ -10,6 +10,7 @@ import {
   mediaNodeOptions,
   readCommandLine,
   readWeirConfig,
+  recorderNodeOptions,
   run,
   secretsDirectory,
   serviceLog,
@@ -30,11 +31,18 @@ const entryOf = (module: string): string => fileURLToPath(import.meta.resolve(mo
 
 const children = (args: readonly string[]) => {
   const withProfile = ['--profile=up', ...args];
-  const execArgv = [...process.execArgv, ...mediaNodeOptions];
+  const withOptions = (options: readonly string[]) => ({
+    args: withProfile,
+    execArgv: [...process.execArgv, ...options],
+  });
   return {
     rest: { name: 'rest', entry: entryOf('./rest-process.ts'), args: withProfile },
-    node: { name: 'edge-node', entry: entryOf('@weir/edge-node/main'), args: withProfile, execArgv },
-    recorder: { name: 'recorder-worker', entry: entryOf('@weir/recorder-worker/main'), args: withProfile, execArgv },
+    node: { name: 'edge-node', entry: entryOf('@weir/edge-node/main'), ...withOptions(mediaNodeOptions) },
+    recorder: {
+      name: 'recorder-worker',
+      entry: entryOf('@weir/recorder-worker/main'),
+      ...withOptions(recorderNodeOptions),
+    },
   };
 };
 

@@ -31,7 +31,7 @@ export { type HttpApp, type HttpOptions, type HttpServer, openHttp } from './htt
 export { readJoinFile, writeJoinFile } from './join-file.ts';
 export { decodePublicKey, encodePublicKey, fingerprint, type KeyPair, loadOrCreateKeyPair } from './key-pair.ts';
 export { createLog, type Log, type LogOptions, periodic, silentLog, type Tally } from './log.ts';
-export { mediaNodeOptions } from './media-node-options.ts';
+export { mediaNodeOptions, recorderNodeOptions } from './media-node-options.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { serveMqttWebSocket } from './mqtt-websocket.ts';
 export { hashPassword, isPasswordHash, verifyPassword } from './password.ts';
