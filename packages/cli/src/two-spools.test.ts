@@ -83,8 +83,10 @@ test.each(['presigned', 'own'] as const)(
       const place = { 'net4mqtt.mqtt_url': mqttUrl, 'recorder.node_alias': alias };
       return uploaderConfig({ ...flags, ...place, ...(upload === 'own' ? storage : viaGateway) });
     });
-    for (const uploader of await Promise.all(configs.map((config) => startTestUploader(config))))
-      keepUntilEnd(uploader);
+    // Chance of their own: a bucket that is a directory names what comes in by time and chance.
+    const chances = [() => 0.2, () => 0.3];
+    const starts = configs.map((config, index) => startTestUploader(config, { random: chances[index] ?? Math.random }));
+    for (const uploader of await Promise.all(starts)) keepUntilEnd(uploader);
 
     const isIndexed = async ({ t }: (typeof sites)[number]) =>
       (await cloud.catalog.cursorOf(t.ledger.spoolId)) === t.ledger.lastStamp() &&
@@ -96,8 +98,12 @@ test.each(['presigned', 'own'] as const)(
       await expect.poll(() => isIndexed(site), soon).toBe(true);
     }
 
-    // Whoever came first has the second, the other one the next.
-    expect(sites.map(dirOf).toSorted()).toEqual(['cam-1/1762842300', 'cam-1/1762842301']);
+    // Whoever came first has the second, the other one the next. Without a gateway that gives directories away, each may
+    // be first with the init file of one track: then both move on, and take nothing of the other's along.
+    const dirs = sites.map(dirOf).toSorted();
+    if (upload === 'presigned') expect(dirs).toEqual(['cam-1/1762842300', 'cam-1/1762842301']);
+    else
+      expect([dirs, new Set(dirs).size]).toEqual([Array(2).fill(expect.stringMatching(/^cam-1\/176284230[0-3]$/)), 2]);
     const [day] = await cloud.catalog.playbackOfStream('cam-1');
     expect(
       day?.recordings.map((one) => [one.record_dir, one.recording_id, one.segments, one.status]).toSorted(),
@@ -112,9 +118,9 @@ test.each(['presigned', 'own'] as const)(
           true,
         );
     }
-    const objects = readdirSync(join(bucket, 'cam-1'), { recursive: true }).filter((name) =>
-      /_(?:seg|init)/.test(String(name)),
-    );
-    expect(objects).toHaveLength(2 * mediaNames.length);
+    for (const dir of dirs) {
+      const objects = readdirSync(join(bucket, dir)).filter((name) => /_(?:seg|init)/.test(name));
+      expect(objects).toHaveLength(mediaNames.length);
+    }
   },
 );
