@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadOrCreateSecret } from '@weir/runtime';
-import { freePort, startMosquitto, startPostgres, startS3Server } from '@weir/testkit';
+import { freePort, type Postgres, startMosquitto, startPostgres, startS3Server } from '@weir/testkit';
 import { freePorts, type Installation, portFlags, startWeir, type WeirProcess } from './weir-process.ts';
 
 const [accessKey, secretKey] = ['weir-access', 'weir-secret-key'];
@@ -11,6 +11,8 @@ const broker = { cloud: 'word-of-the-cloud', site: 'word-of-the-site' };
 /** What runs around the services. */
 export type Surroundings = AsyncDisposable & {
   databaseUrl: string;
+  /** The server of the index; null where that is a file. */
+  postgres: Postgres | null;
   /** Where nobody listens when there is no broker: nodes are named to the cloud then. */
   brokerUrl: string;
   hasBroker: boolean;
@@ -46,6 +48,7 @@ export const startSurroundings = async (): Promise<Surroundings> => {
   stack.defer(() => s3.stop());
   return {
     databaseUrl: postgres.url,
+    postgres,
     brokerUrl: mosquitto.url,
     hasBroker: true,
     s3,
@@ -58,6 +61,7 @@ export const startWithoutBroker = async (databasePath: string): Promise<Surround
   const s3 = await startBucket();
   return {
     databaseUrl: `sqlite://${databasePath}`,
+    postgres: null,
     brokerUrl: `mqtt://127.0.0.1:${await freePort()}`,
     hasBroker: false,
     s3,

@@ -95,7 +95,12 @@ export const runPlan = async (options: RunOptions): Promise<RunResult> => {
   const isDiskSmall = plan.faults.some(({ kind }) => kind === 'disk_full');
   const disk = isDiskSmall ? stack.use(mountSmallDisk(spool, DISK_BYTES)) : null;
   const around = stack.use(await startSurroundings(plan, directory, database, random));
-  const endedByItself = (name: string, how: string) => said(`${name} ended by itself: ${how}`);
+  const failures: string[] = [];
+  const endedByItself = (name: string, how: string) => {
+    said(`${name} ended by itself: ${how}`);
+    // It waits for whatever it needs: broker, database, nodes.
+    if (name.startsWith('indexer')) failures.push(`${name} ended by itself: ${how}`);
+  };
   const installation = stack.use(
     await startInstallation({ plan, directory, spool, source: tree, mutation, endedByItself }, around),
   );
@@ -134,7 +139,6 @@ export const runPlan = async (options: RunOptions): Promise<RunResult> => {
   // Behind the last fault some more, so that what comes after it is seen as well.
   await pause(1_500);
   await Promise.all(publishers.map((one) => one.end()));
-  const failures: string[] = [];
   const quietMs = performance.now();
   await settle(installation, STREAMS, { limitMs: settleMs, clocks: around.clocks }).catch((error: Error) =>
     failures.push(error.message),
