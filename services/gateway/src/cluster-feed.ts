@@ -1,12 +1,13 @@
 /**
  * Feeds the cluster: hints from the bus, and the nodes' own answers to `GET /api/streams`, which are asked for when a
  * node arrives, when a hint came, and every `askEveryMs` in any case. So nothing depends on messages that were kept or
- * lost, and a gateway works without a broker as long as it can reach the nodes.
+ * lost, and a gateway works without a broker as long as it can reach the nodes: those of `[[nodes]]` whose status no broker
+ * tells are asked for it too.
  */
-import { decodeEvent, decodeTopic, streamInfo, topicFilter } from '@weir/contracts';
+import { decodeEvent, decodeTopic, nodeStatus, streamInfo, topicFilter } from '@weir/contracts';
 import { type Bus, type Log, oneLine } from '@weir/runtime';
 import { z } from 'zod';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, NodeAddress } from './cluster.ts';
 import type { CallNode } from './node-client.ts';
 
 /** What the feed needs; `bus` is null where there is no broker. Times in milliseconds. */
@@ -43,6 +44,15 @@ const asker = ({ cluster, callNode, log }: ClusterFeedDeps, counts: { unanswered
   const wanted = new Set<string>();
   const silent = new Set<string>();
 
+  /** Without a broker this alone says which process it is and what spools it has. */
+  const askStatus = async (address: NodeAddress): Promise<void> => {
+    const answer = await callNode(address, { method: 'GET', path: '/api/node', timeoutMs: askTimeoutMs });
+    // One of before has no such route.
+    if (answer.status === 404) return;
+    if (answer.status !== 200) throw new Error(`GET /api/node answered ${answer.status}, expected 200`);
+    cluster.onAnswered(address.alias, nodeStatus.parse(JSON.parse(new TextDecoder().decode(answer.body))));
+  };
+
   const askOnce = async (alias: string): Promise<void> => {
     const address = cluster.address(alias);
     if (address === null) return;
@@ -51,12 +61,13 @@ const asker = ({ cluster, callNode, log }: ClusterFeedDeps, counts: { unanswered
       const answer = await callNode(address, request);
       if (answer.status !== 200) throw new Error(`GET /api/streams answered ${answer.status}, expected 200`);
       cluster.onListed(alias, streamList.parse(JSON.parse(new TextDecoder().decode(answer.body))));
+      if (cluster.isSilent(alias)) await askStatus(address);
       if (silent.delete(alias)) log.info({ node: alias }, 'node answers again');
     } catch (error) {
       counts.unanswered += 1;
       const level = silent.has(alias) ? 'debug' : 'warn';
       silent.add(alias);
-      log[level]({ node: alias, reason: oneLine(error) }, 'node does not tell its streams');
+      log[level]({ node: alias, reason: oneLine(error) }, 'node does not tell its streams, or its status');
     }
   };
   const ask = (alias: string): Promise<void> => {

@@ -144,6 +144,19 @@ test('a fixed node runs by its own answers alone', () => {
   expect(running(cluster)).toEqual([]);
 });
 
+test('what a fixed node answers itself counts while no broker tells its status, and never for another', () => {
+  const { cluster, pass } = start([{ alias: 'fixed', url: 'http://fixed:7777', streams: ['*'] }]);
+  expect([cluster.isSilent('fixed'), cluster.isSilent('unheard')]).toEqual([true, false]);
+  cluster.onAnswered('fixed', status('another'));
+  expect(cluster.nodes()).toMatchObject([{ alias: 'fixed', node_id: '' }]);
+  cluster.onAnswered('fixed', status('fixed'));
+  expect(cluster.nodes()).toMatchObject([{ alias: 'fixed', node_id: 'id-of-fixed', status: 'stopped' }]);
+  cluster.onStatus(status('fixed'));
+  expect(cluster.isSilent('fixed')).toBe(false);
+  pass(STATUS_LIFE_MS + 1);
+  expect(cluster.isSilent('fixed')).toBe(true);
+});
+
 test('nodes and streams beyond the bounds are dropped and counted, stale nodes give way', () => {
   const { cluster, pass } = start([], { maxNodes: 2, maxStreams: 1 });
   cluster.onStatus(status('a'));

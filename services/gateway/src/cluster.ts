@@ -26,6 +26,8 @@ type Entry = {
   alias: string;
   fixed: StaticNode | undefined;
   status: NodeStatus | undefined;
+  /** When the bus last told it; what the node answers itself does not count here. */
+  heardMs: number;
   online: boolean;
   lastSeenMs: number;
   streams: Map<string, StreamInfo>;
@@ -38,6 +40,7 @@ const emptyEntry = (alias: string, fixed?: StaticNode): Entry => ({
   alias,
   fixed,
   status: undefined,
+  heardMs: Number.NEGATIVE_INFINITY,
   online: false,
   lastSeenMs: 0,
   streams: new Map(),
@@ -121,6 +124,7 @@ export const openCluster = (
     if (entry === null || isForeign(entry, status)) return 'ignored';
     const before = isRunning(entry) ? entry.status?.process_id : undefined;
     entry.status = status;
+    entry.heardMs = now();
     if (!status.online) {
       entry.online = false;
       entry.streams.clear();
@@ -133,6 +137,14 @@ export const openCluster = (
     entry.streams.clear();
     changed();
     return 'arrived';
+  };
+
+  const onAnswered = (alias: string, status: NodeStatus): void => {
+    const entry = entries.get(alias);
+    if (entry === undefined || status.alias !== alias) return;
+    const before = JSON.stringify(infoOf(entry, isRunning(entry)));
+    entry.status = status;
+    if (JSON.stringify(infoOf(entry, isRunning(entry))) !== before) changed();
   };
 
   const onSummary = (alias: string, stream: string, summary: StreamSummary | null): void => {
@@ -168,6 +180,13 @@ export const openCluster = (
     counts,
     /** A node's status from the bus; `ignored` when it is a late will, another node's, or one too many. */
     onStatus,
+    /** A node's own answer to what its status is; one of another node, for an address is wrong, says nothing. */
+    onAnswered,
+    /** True of a node of `[[nodes]]` whose status no broker tells. */
+    isSilent: (alias: string): boolean => {
+      const entry = entries.get(alias);
+      return entry?.fixed !== undefined && now() - entry.heardMs > STATUS_LIFE_MS;
+    },
     /** A stream's summary from the bus, null when it was cleared. */
     onSummary,
     /** A node's own list of its streams, which replaces what was known. */

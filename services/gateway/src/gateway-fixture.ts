@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Catalog, openCatalog } from '@weir/catalog';
-import { type LedgerRow, type StreamInfo, weirConfig } from '@weir/contracts';
+import { type LedgerRow, type NodeStatus, type StreamInfo, weirConfig } from '@weir/contracts';
 import {
   createAuthenticator,
   type HttpApp,
@@ -97,6 +97,19 @@ export const startFakeNode = async (alias: string, publicKey: Promise<KeyObject>
   const seen: SeenRequest[] = [];
   const streams: StreamInfo[] = [];
   const answers = new Map<string, { status: number; headers?: Record<string, string>; body?: string }>();
+  const status: NodeStatus = {
+    online: true,
+    alias,
+    node_id: `id-of-${alias}`,
+    process_id: `process-of-${alias}`,
+    version: '0.1.0',
+    http: null,
+    streams: 0,
+    sessions: 0,
+    max_sessions: 100,
+    features: [],
+    spools: [{ spool: 'aaaaaaaa-0000-4000-8000-000000000001', last_stamp: 9, free_bytes: 1_000, level: 'ok' }],
+  };
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -106,6 +119,8 @@ export const startFakeNode = async (alias: string, publicKey: Promise<KeyObject>
     if (identity?.kind !== 'gateway') return response.writeHead(401).end();
     if (method === 'GET' && url === '/api/streams')
       return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(streams));
+    if (method === 'GET' && url === '/api/node')
+      return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(status));
     seen.push({ method, url, body: Buffer.concat(chunks).toString(), headers });
     const answer = answers.get(`${method} ${url}`) ?? { status: 404 };
     return response.writeHead(answer.status, answer.headers).end(answer.body);

@@ -115,6 +115,21 @@ test('streams belong to the node that holds them', async () => {
   ]);
 });
 
+test('a node of [[nodes]] tells without a broker who it is and which spools it has', async () => {
+  const { gateway } = await openWithNode();
+  const { app, admin } = gateway;
+  // A stream that nobody knows: the nodes are asked, and waited for.
+  await app.inject({ url: '/api/streams/nobody', headers: admin });
+  expect((await app.inject({ url: '/api/nodes', headers: admin })).json()).toMatchObject([
+    {
+      alias: 'site-1',
+      node_id: 'id-of-site-1',
+      version: '0.1.0',
+      spools: [{ spool: 'aaaaaaaa-0000-4000-8000-000000000001', level: 'ok', free_bytes: 1_000 }],
+    },
+  ]);
+});
+
 test('a recording is ordered at the node of its stream', async () => {
   const { gateway, node } = await openWithNode();
   node.streams.push(liveStream('cam-1'));
