@@ -32,7 +32,7 @@ export {
 export { decodePresence, encodePresence } from './overlay-presence.ts';
 export { openPlainAgent, type PlainAgent, type PlainAgentOptions, type PlainRequest } from './plain-agent.ts';
 export { openPlainLocal, type PlainLocal, type PlainLocalOptions, type PlainWanted } from './plain-local.ts';
-export { presenceTopic } from './plain-presence.ts';
+export { farewell, presenceTopic } from './plain-presence.ts';
 export { dialTarget, joinStreams, plainAdmission } from './target-dialler.ts';
 export {
   decodeOverlayTopic,

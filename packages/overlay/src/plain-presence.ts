@@ -10,6 +10,12 @@ export type PlainSpeaker = { bus: OverlayBus; prefix: string; role: 'agent' | 'l
 export const presenceTopic = (prefix: string, role: 'agent' | 'local', name: string): string =>
   encodeOverlayTopic(prefix, { kind: 'status', role, name });
 
+/**
+ * What an end says last, which is its last will too. Of a local it is empty, which a broker keeps nothing of: its name may be
+ * of one run alone. By net4mqtt's rule both are gone.
+ */
+export const farewell = (role: 'agent' | 'local'): string => (role === 'agent' ? encodePresence(null) : '');
+
 /** What net4mqtt says of an end that is there. */
 const ONLINE = '{"online":true}';
 
@@ -21,7 +27,7 @@ export const tellPresence = ({ bus, prefix, role, name }: PlainSpeaker): AsyncDi
   return {
     async [Symbol.asyncDispose]() {
       stop();
-      if (bus.connected) await tell(encodePresence(null));
+      if (bus.connected) await tell(farewell(role));
     },
   };
 };

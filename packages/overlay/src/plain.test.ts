@@ -1,14 +1,14 @@
 /** Plain `tcp` and `udp` over Mosquitto, with peers that know nothing but net4mqtt's topics and bytes. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { type Bus, connectBus, silentLog } from '@weir/runtime';
 import { startMosquitto } from '@weir/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openPlainAgent, type PlainRequest } from './plain-agent.ts';
 import { openPlainLocal } from './plain-local.ts';
-import { presenceTopic } from './plain-presence.ts';
+import { farewell, presenceTopic } from './plain-presence.ts';
 import { isOwnAddress, plainAdmission } from './target-dialler.ts';
 
 const prefix = 'net4mqtt';
@@ -49,6 +49,27 @@ const listening = async (serve: (socket: Socket) => void): Promise<string> => {
     },
   });
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+};
+
+/** A way to a broker that can be cut for good. */
+const cuttable = async (url: string) => {
+  let isCut = false;
+  const sockets: Socket[] = [];
+  const address = await listening((socket) => {
+    if (isCut) {
+      socket.destroy();
+      return;
+    }
+    const onward = connect({ host: '127.0.0.1', port: Number(new URL(url).port) }).on('error', () => undefined);
+    socket.on('close', () => onward.destroy());
+    sockets.push(socket);
+    socket.pipe(onward).pipe(socket);
+  });
+  const cut = () => {
+    isCut = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  return { url: `mqtt://${address}`, cut };
 };
 
 /** A UDP service that says everything twice. */
@@ -212,6 +233,29 @@ describe('our local at an old agent', () => {
     const failed = once(stream, 'error');
     await old.say('net4mqtt/old/-/v/-', '{}', true);
     expect(await failed).toMatchObject([{ code: 'unreachable', message: 'old is gone' }]);
+  });
+
+  test.each(['it stops', 'it is cut off'])('leaves nothing at the broker when %s', async (how) => {
+    const { url } = await broker();
+    const will = {
+      topic: presenceTopic(prefix, 'local', 'run-7'),
+      payload: farewell('local'),
+      qos: 0,
+      retain: true,
+    } as const;
+    const way = await cuttable(url);
+    const old = await oldPeer(url);
+    await old.listen('net4mqtt/-/+/v/-');
+    const local = keep(await openPlainLocal({ bus: await bus(way.url, will), prefix, name: 'run-7' }));
+    await expect.poll(old.said).toEqual(['net4mqtt/-/run-7/v/- {"online":true}']);
+    if (how === 'it stops') await local[Symbol.asyncDispose]();
+    else way.cut();
+    await expect.poll(old.said).toEqual(['net4mqtt/-/run-7/v/- {"online":true}', 'net4mqtt/-/run-7/v/- ']);
+    const late = await oldPeer(url);
+    await late.listen('net4mqtt/-/+/v/-');
+    await late.listen('net4mqtt/still/-/v/-');
+    await late.say('net4mqtt/still/-/v/-', 'here');
+    await expect.poll(late.said).toEqual(['net4mqtt/still/-/v/- here']);
   });
 
   test('hears x of agents and says its own', async () => {

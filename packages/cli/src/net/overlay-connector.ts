@@ -2,14 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import {
-  datagramsOver,
-  encodePresence,
-  openOverlayLocal,
-  openPlainLocal,
-  presenceTopic,
-  UDP_TARGET,
-} from '@weir/overlay';
+import { datagramsOver, farewell, openOverlayLocal, openPlainLocal, presenceTopic, UDP_TARGET } from '@weir/overlay';
 import { type Log, loadOrCreateKeyPair, type Scope, secretsDirectory, signGatewayToken } from '@weir/runtime';
 import type { NetRequest } from './arguments.ts';
 import { joinBroker } from './broker.ts';
@@ -30,7 +23,7 @@ export const openConnector = async (
   const name = request.name ?? `_net-${session}`;
   const will = {
     topic: presenceTopic(prefix, 'local', name),
-    payload: encodePresence(null),
+    payload: farewell('local'),
     qos: 0,
     retain: true,
   } as const;
