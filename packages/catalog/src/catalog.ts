@@ -5,7 +5,7 @@ import { sql } from 'drizzle-orm';
 import type { Database, OpenOptions } from './database.ts';
 import { passesByItself } from './database-error.ts';
 import { type DatabaseUrl, decodeDatabaseUrl, placeOf } from './database-url.ts';
-import { declareFound, declareLost, noteSightings } from './lost-spools.ts';
+import { declareFound, declareLost, listLostSpools, noteSightings } from './lost-spools.ts';
 import { playbackDays, playbackOfStream, recordingByDir, recordingsOfDay } from './playback.ts';
 import { openPostgres } from './postgresql.ts';
 import { chainOf, frameOf, recordingsAfter, recordingsNamed } from './proof.ts';
@@ -59,6 +59,7 @@ const methods = (database: Database, now: () => number, uuid: () => string) => (
   commitRows: rowsCommit({ database, now, uuid }),
   cursorOf: cursorOf(database),
   spools: listSpools(database),
+  lostSpools: listLostSpools({ database }),
   declareLost: declareLost({ database, now }),
   declareFound: declareFound({ database }),
   noteSightings: noteSightings({ database, now }),

@@ -3,7 +3,8 @@
  * `spool_lost`: computed when it is read, from the segments that still wait, so that a segment that turns up after all,
  * or the spool itself, takes its gap back in the same moment.
  */
-import { and, asc, eq, inArray, isNotNull, ne, sql } from 'drizzle-orm';
+import type { LostSpool } from '@weir/contracts';
+import { and, asc, desc, eq, inArray, isNotNull, ne, sql } from 'drizzle-orm';
 import type { Database, Queries } from './database.ts';
 import type { Session } from './known-rows.ts';
 import type { Tables } from './schema.ts';
@@ -21,6 +22,7 @@ export type SpoolSightings = { listed: readonly string[]; unlisted: readonly { s
 type LostDeps = { database: Database; now: () => number };
 type Gap = Tables['gaps']['$inferSelect'];
 
+const MAX_LOST = 10_000;
 const listedWithinMs = 180_000;
 const found = { lost_since_ms: null, lost_by: null, unlisted_ms: 0 };
 
@@ -102,6 +104,30 @@ export const readLostSpools = async (queries: Queries, { spools: s }: Tables): P
   const rows = await queries.select().from(s).where(sql`${s.lost_since_ms} is not null`);
   return new Map(rows.map((row) => [row.spool_id, row.lost_since_ms ?? 0]));
 };
+
+/** The spools that are lost, the newest loss first; at most 10,000. */
+export const listLostSpools =
+  ({ database }: Pick<LostDeps, 'database'>) =>
+  async (): Promise<LostSpool[]> => {
+    const { spools: s } = database.tables;
+    const rows = await database.read((queries) =>
+      queries
+        .select()
+        .from(s)
+        // Literally, so that the partial index serves.
+        .where(sql`${s.lost_since_ms} is not null`)
+        .orderBy(desc(s.lost_since_ms), asc(s.spool_id))
+        .limit(MAX_LOST),
+    );
+    return rows.map(({ spool_id: spool, node, lost_since_ms, lost_by, last_seen_ms, last_listed_ms }) => ({
+      spool,
+      node,
+      lost_since_ms: lost_since_ms ?? 0,
+      lost_by: lost_by ?? 'operator',
+      last_seen_ms,
+      last_listed_ms,
+    }));
+  };
 
 /** What recordings of lost spools still wait for, as gaps; `range` leaves out what lies outside. */
 export const readLostGaps = async (

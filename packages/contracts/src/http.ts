@@ -173,6 +173,17 @@ export const joinAnswer = z.object({ alias: z.string(), streams: z.string(), tim
 export type ProblemDocument = z.infer<typeof problemDocument>;
 export type StreamInfo = z.infer<typeof streamInfo>;
 export type NodeInfo = z.infer<typeof nodeInfo>;
+
+/** A row of `GET /api/spools/lost`: a spool that will not come back, as far as anybody knows; `lost_by` says who said so. */
+export const lostSpool = z.object({
+  spool: z.string(),
+  node: z.string(),
+  lost_since_ms: z.int(),
+  lost_by: z.enum(['operator', 'unlisted']),
+  last_seen_ms: z.int(),
+  last_listed_ms: z.int().nullable(),
+});
+export type LostSpool = z.infer<typeof lostSpool>;
 export type PlaybackDay = z.infer<typeof playbackDay>;
 export type PlaybackStreamDay = z.infer<typeof playbackStreamDay>;
 export type PresignItem = z.infer<typeof presignItem>;

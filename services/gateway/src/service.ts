@@ -42,6 +42,7 @@ import { addPresignRoutes } from './presign-routes.ts';
 import { addProofRoute } from './proof-route.ts';
 import { addSessionRoutes, allowOrigins } from './session-routes.ts';
 import { keepSiteUsers, siteIdentity } from './site-tokens.ts';
+import { addSpoolRoutes } from './spool-routes.ts';
 import { addTimelineRoute } from './timeline-route.ts';
 
 /** What a gateway is made of; whatever it opens goes on the scope. */
@@ -172,6 +173,7 @@ const addRoutes = async (
   addPlaybackRoutes(app, { catalog, bucket, now });
   addProofRoute(app, catalog);
   addTimelineRoute(app, catalog);
+  addSpoolRoutes(app, catalog);
   addObjectRoutes(app, { bucket, catalog, callerOf, bucketSigning, now });
   addPresignRoutes(app, {
     bucket,
