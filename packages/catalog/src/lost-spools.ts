@@ -56,8 +56,8 @@ export const declareFound =
     });
   };
 
-/** What a round of watching changed, and how many spools are lost now. */
-type SightingsNoted = { lost: SpoolTurn[]; found: SpoolTurn[]; standing: number };
+/** What a round of watching changed, and the spools that are lost now. */
+type SightingsNoted = { lost: SpoolTurn[]; found: SpoolTurn[]; standing: LostSpool[] };
 
 /** Notes a round of watching; spools that were not listed for `orphanAfterMs` become lost, at 0 none does. */
 export const noteSightings =
@@ -67,7 +67,7 @@ export const noteSightings =
     const { spools: s } = tables;
     const turn = { spool: s.spool_id, node: s.node };
     return database.write(async (tx) => {
-      const noted: SightingsNoted = { lost: [], found: [], standing: 0 };
+      const noted: SightingsNoted = { lost: [], found: [], standing: [] };
       if (listed.length > 0) {
         const isListed = inArray(s.spool_id, [...listed]);
         noted.found = await tx
@@ -93,7 +93,7 @@ export const noteSightings =
           .returning(turn);
         noted.lost.push(...lost);
       }
-      noted.standing = (await readLostSpools(tx, tables)).size;
+      noted.standing = await lostRows(tx, tables);
       return noted;
     });
   };
@@ -105,29 +105,29 @@ export const readLostSpools = async (queries: Queries, { spools: s }: Tables): P
   return new Map(rows.map((row) => [row.spool_id, row.lost_since_ms ?? 0]));
 };
 
+const lostRows = async (queries: Queries, { spools: s }: Tables): Promise<LostSpool[]> => {
+  const rows = await queries
+    .select()
+    .from(s)
+    // Literally, so that the partial index serves.
+    .where(sql`${s.lost_since_ms} is not null`)
+    .orderBy(desc(s.lost_since_ms), asc(s.spool_id))
+    .limit(MAX_LOST);
+  return rows.map(({ spool_id: spool, node, lost_since_ms, lost_by, last_seen_ms, last_listed_ms }) => ({
+    spool,
+    node,
+    lost_since_ms: lost_since_ms ?? 0,
+    lost_by: lost_by ?? 'operator',
+    last_seen_ms,
+    last_listed_ms,
+  }));
+};
+
 /** The spools that are lost, the newest loss first; at most 10,000. */
 export const listLostSpools =
   ({ database }: Pick<LostDeps, 'database'>) =>
-  async (): Promise<LostSpool[]> => {
-    const { spools: s } = database.tables;
-    const rows = await database.read((queries) =>
-      queries
-        .select()
-        .from(s)
-        // Literally, so that the partial index serves.
-        .where(sql`${s.lost_since_ms} is not null`)
-        .orderBy(desc(s.lost_since_ms), asc(s.spool_id))
-        .limit(MAX_LOST),
-    );
-    return rows.map(({ spool_id: spool, node, lost_since_ms, lost_by, last_seen_ms, last_listed_ms }) => ({
-      spool,
-      node,
-      lost_since_ms: lost_since_ms ?? 0,
-      lost_by: lost_by ?? 'operator',
-      last_seen_ms,
-      last_listed_ms,
-    }));
-  };
+  (): Promise<LostSpool[]> =>
+    database.read((queries) => lostRows(queries, database.tables));
 
 /** What recordings of lost spools still wait for, as gaps; `range` leaves out what lies outside. */
 export const readLostGaps = async (

@@ -46,6 +46,8 @@ const samples: { [T in EventType]: (WeirEvent & { type: T })['data'] } = {
     got_sha256: 'b'.repeat(64),
   },
   'weir.spool.level': spool,
+  'weir.spool.lost': { spool: 'aaaaaaaaaaaaaaaa', node: 'a', since_ms: 1, lost_by: 'operator' },
+  'weir.spool.found': { spool: 'aaaaaaaaaaaaaaaa', node: 'a' },
   'weir.rows': { spool: 'aaaaaaaaaaaaaaaa', after: 0, rows: [] },
   'weir.ack': { index: 'i', spool: 'aaaaaaaaaaaaaaaa', cursor: 9, refused: [{ stamp: 8, reason: 'why' }] },
 };

@@ -84,6 +84,13 @@ export const eventSchemas = {
     got_sha256: z.string().nullable(),
   }),
   'weir.spool.level': attachedSpool,
+  'weir.spool.lost': z.object({
+    spool: z.string().max(64),
+    node: z.string().max(128),
+    since_ms: z.int(),
+    lost_by: z.enum(['operator', 'unlisted']),
+  }),
+  'weir.spool.found': z.object({ spool: z.string().max(64), node: z.string().max(128) }),
   'weir.rows': rowsPage,
   'weir.ack': ackPage,
 } as const;

@@ -45,7 +45,7 @@ export const brokerRights = (names: BrokerNames): Record<BrokerRole, BrokerRight
   return {
     node: site,
     uploader: site,
-    indexer: { publish: [ack, toAgents], subscribe: [rows, status, ...fromAgents] },
+    indexer: { publish: [event, ack, toAgents], subscribe: [rows, status, ...fromAgents] },
     gateway: { publish: [toAgents], subscribe: [status, stream, event, ack, ...fromAgents] },
   };
 };

@@ -2,15 +2,16 @@
  * Keeps the index equal to all spools: rows come by messages, and what these lost is pulled: at the start, when a node
  * arrives, at a hole, and every `pullEveryMs`. So the broker only makes it fast.
  */
+import { randomUUID } from 'node:crypto';
 import type { Catalog } from '@weir/catalog';
-import { decodeEvent, decodeTopic, type NodeStatus, topicFilter } from '@weir/contracts';
+import { decodeEvent, decodeTopic, encodeEvent, encodeTopic, type NodeStatus, topicFilter } from '@weir/contracts';
 import { type Bus, type Clock, isAbort, isWeirError, type Log, oneLine, retry } from '@weir/runtime';
 import { type Acknowledge, acknowledge } from './acknowledgement.ts';
 import type { NodeClient } from './node-client.ts';
 import { type KnownNode, type NodeDirectory, readNodeStatus } from './node-directory.ts';
 import { type LaneCounts, openSpoolLane, type SpoolLane } from './spool-lane.ts';
 import { LEASE_MS, openSpoolLeases, type SpoolLeases } from './spool-leases.ts';
-import { openSpoolWatch } from './spool-watch.ts';
+import { type Announce, openSpoolWatch } from './spool-watch.ts';
 import { turnstile } from './turnstile.ts';
 
 /** What the replication needs; `bus` is null where there is no broker. */
@@ -184,6 +185,15 @@ const pullForever = async (deps: ReplicationDeps, lanes: Lanes, fixed: readonly 
   }
 };
 
+/** Says what becomes of spools, under the alias of the node that had them. */
+const announcer =
+  ({ bus, prefix, indexId, clock }: ReplicationDeps): Announce =>
+  (type, data) => {
+    const time = new Date(clock.now()).toISOString();
+    const event = encodeEvent({ id: randomUUID(), source: `/index/${indexId}`, type, time, data } as never);
+    void bus?.publish(encodeTopic(prefix, { kind: 'event', alias: data.node, type }), event, { qos: 1 });
+  };
+
 /** Starts the replication: the spools the index knows are asked at once. */
 export const openReplication = async (deps: ReplicationDeps): Promise<Replication> => {
   const { directory, bus, prefix, indexId, clock } = deps;
@@ -200,7 +210,7 @@ export const openReplication = async (deps: ReplicationDeps): Promise<Replicatio
   const fixed = directory.nodes().map(({ alias }) => alias);
   const undo = await followBus(deps, lanes, counts);
   const pulling = pullForever(deps, lanes, fixed, controller.signal);
-  const watch = openSpoolWatch({ ...deps, holds: leases.take });
+  const watch = openSpoolWatch({ ...deps, holds: leases.take, announce: announcer(deps) });
   const watching = watch.watch(clock, controller.signal);
   const idle = async () => {
     for (const lane of lanes.all()) await lane.idle();

@@ -48,11 +48,22 @@ const openTest = async (holds: () => boolean = () => true) => {
   await catalog.commitRows({ spool, after: 0, rows }, everything);
   const nodes = openNodeDirectory([], monotonicMs);
   nodes.onSpool(spool, 'site');
-  const deps = { catalog, directory: nodes, holds: async () => holds(), orphanAfterMs, monotonicMs, log: silentLog() };
+  const said: [string, string][] = [];
+  const announce = (type: string, { spool: id }: { spool: string }) => said.push([type, id]);
+  const deps = {
+    catalog,
+    directory: nodes,
+    announce,
+    holds: async () => holds(),
+    orphanAfterMs,
+    monotonicMs,
+    log: silentLog(),
+  };
   const watch = openSpoolWatch(deps);
   return {
     watch,
     catalog,
+    said,
     /** So many minutes with a look at the end of each; the node tells this status before it, null: nothing. */
     minutes: async (count: number, status: NodeStatus | null): Promise<void> => {
       for (let minute = 0; minute < count; minute += 1) {
@@ -110,4 +121,24 @@ test('a process that slept has not watched meanwhile, and one that has not the s
   mine.holds = true;
   await t.minutes(5, nodeStatus([]));
   expect(t.watch.lost()).toBe(0);
+});
+
+test('what is lost or found is said once, by whomever it was declared', async () => {
+  await using t = await openTest();
+  await t.minutes(12, nodeStatus([]));
+  expect(t.said).toEqual([['weir.spool.lost', spool]]);
+  await t.minutes(2, nodeStatus([spool]));
+  expect(t.said.splice(0)).toEqual([
+    ['weir.spool.lost', spool],
+    ['weir.spool.found', spool],
+  ]);
+  await t.minutes(4, nodeStatus([], { online: false }));
+  await t.catalog.declareLost(spool);
+  await t.minutes(2, null);
+  await t.catalog.declareFound(spool);
+  await t.minutes(2, null);
+  expect(t.said).toEqual([
+    ['weir.spool.lost', spool],
+    ['weir.spool.found', spool],
+  ]);
 });

@@ -5,8 +5,12 @@
  * database the one that has a spool watches it.
  */
 import type { Catalog, SpoolSightings } from '@weir/catalog';
+import type { EventData, LostSpool } from '@weir/contracts';
 import { type Clock, type Log, oneLine } from '@weir/runtime';
 import type { KnownNode, NodeDirectory } from './node-directory.ts';
+
+/** Says on the bus that a spool is lost, or was found; a hint, as every event. */
+export type Announce = <T extends 'weir.spool.lost' | 'weir.spool.found'>(type: T, data: EventData<T>) => void;
 
 /** What the watch needs. */
 export type SpoolWatchDeps = {
@@ -17,6 +21,8 @@ export type SpoolWatchDeps = {
   /** 0: none is lost. */
   orphanAfterMs: number;
   monotonicMs(): number;
+  /** Says it on the bus. */
+  announce: Announce;
   log: Log;
 };
 
@@ -36,9 +42,9 @@ const STATUS_LIFE_MS = 60_000;
 
 /** Opens the watch. */
 export const openSpoolWatch = (deps: SpoolWatchDeps): SpoolWatch => {
-  const { catalog, directory, holds, orphanAfterMs, monotonicMs, log } = deps;
+  const { catalog, directory, holds, orphanAfterMs, monotonicMs, announce, log } = deps;
   let lookedMs: number | null = null;
-  let standing = 0;
+  let standing: ReadonlyMap<string, Pick<LostSpool, 'spool' | 'node'>> | null = null;
 
   const isOnline = ({ status, statusAtMs }: KnownNode): boolean =>
     status?.online === true && monotonicMs() - statusAtMs <= STATUS_LIFE_MS;
@@ -55,16 +61,31 @@ export const openSpoolWatch = (deps: SpoolWatchDeps): SpoolWatch => {
     return { listed, unlisted };
   };
 
+  /** Tells what changed since the last look, by whomever: an operator's word and rows that came change the index alone. */
+  const tell = async ({ lost, found, standing: now }: Awaited<ReturnType<Catalog['noteSightings']>>): Promise<void> => {
+    const fresh = new Set(lost.map(({ spool }) => spool));
+    // What was lost before this process began was told by another.
+    const before =
+      standing ??
+      new Map([...now.filter(({ spool }) => !fresh.has(spool)), ...found].map((each) => [each.spool, each]));
+    const after = new Map(now.map((each) => [each.spool, each]));
+    for (const { spool, node, lost_since_ms: since_ms, lost_by } of now)
+      if (!before.has(spool) && (await holds(spool))) announce('weir.spool.lost', { spool, node, since_ms, lost_by });
+    for (const { spool, node } of before.values())
+      if (!after.has(spool) && (await holds(spool))) announce('weir.spool.found', { spool, node });
+    standing = after;
+  };
+
   const round = async (): Promise<void> => {
     const nowMs = monotonicMs();
     // A process that was asleep has not watched.
     const passedMs = lookedMs === null ? 0 : Math.min(Math.round(nowMs - lookedMs), 2 * ROUND_MS);
     lookedMs = nowMs;
     const noted = await catalog.noteSightings(await look(passedMs), orphanAfterMs);
-    standing = noted.standing;
     for (const { spool, node } of noted.lost)
       log.error({ spool, node }, 'a spool is lost: its node has not listed it for indexer.orphan_after_seconds');
     for (const { spool, node } of noted.found) log.warn({ spool, node }, 'a spool that was lost is back');
+    await tell(noted);
   };
 
   return {
@@ -75,6 +96,6 @@ export const openSpoolWatch = (deps: SpoolWatchDeps): SpoolWatch => {
         await clock.sleep(ROUND_MS, signal).catch(() => undefined);
       }
     },
-    lost: () => standing,
+    lost: () => standing?.size ?? 0,
   };
 };
