@@ -83,12 +83,12 @@ test.each(['sqlite', 'postgresql'] as const)(
     expect((await catalog.frameOf(id)).gaps).toMatchObject([gap]);
     expect((await catalog.recordingsOfDay('cam-1', 2026, 2, 28))[0]?.gaps).toMatchObject([gap]);
     const counted = async () => (await catalog.playbackOfStream('cam-1'))[0]?.recordings[0];
-    expect(await counted()).toMatchObject({ gaps: 1, gaps_ms: 12_000 });
+    expect(await counted()).toMatchObject({ gaps: 1, gaps_ms: 12_000, status: 'ended', end: noon + 16_000 });
 
     expect(await catalog.declareFound(spool)).toBe(true);
     expect(await catalog.declareFound(spool)).toBe(false);
     expect(await spansOf(catalog)).toEqual(waiting);
-    expect(await counted()).toMatchObject({ gaps: 0, gaps_ms: 0 });
+    expect(await counted()).toMatchObject({ gaps: 0, gaps_ms: 0, status: 'recording', end: null });
 
     // One message that comes late a second time is no return; a new row is.
     await catalog.declareLost(spool);

@@ -4,7 +4,7 @@ import type { Database } from './database.ts';
 import { boundsOfDay, type Day } from './day-totals.ts';
 import { readStoredSegments, type StoredSegments } from './hour-reading.ts';
 import type { Session } from './known-rows.ts';
-import { readLostGaps } from './lost-spools.ts';
+import { readLostGaps, readLostSpools } from './lost-spools.ts';
 import type { PackedSegment } from './packed-hour.ts';
 import type { Tables } from './schema.ts';
 
@@ -79,6 +79,10 @@ const listedRecording = (
   gaps_ms: missing?.gaps_ms ?? 0,
 });
 
+/** Where a recording ends as far as its stored segments and those that still wait tell. */
+const lastKnownMs = ({ recording_id, start_ms, media_end_ms }: Session, lost: readonly IndexedGap[]): number =>
+  Math.max(media_end_ms ?? start_ms, ...lost.flatMap((gap) => (gap.recording_id === recording_id ? [gap.to_ms] : [])));
+
 const keyOfDay = ({ year, month, day }: Day): string => `${year} ${month} ${day}`;
 
 /**
@@ -118,7 +122,14 @@ export const playbackOfStream =
       const { gaps, gaps_ms } = missingOf.get(recording_id) ?? { gaps: 0, gaps_ms: 0 };
       missingOf.set(recording_id, { recording_id, gaps: gaps + 1, gaps_ms: gaps_ms + to_ms - from_ms });
     }
-    const listed = (each: DayOfRecording) => listedRecording(each, missingOf.get(each.session.recording_id));
+    const lostSpools = await database.read((queries) => readLostSpools(queries, database.tables));
+    // With its spool a running recording ends where the index knows of it last; nothing is written, so that it can come back.
+    const withEnd = (session: Session): Session =>
+      session.status !== 'recording' || !lostSpools.has(session.spool_id)
+        ? session
+        : { ...session, status: 'ended', end_ms: lastKnownMs(session, lost) };
+    const listed = ({ day, session }: DayOfRecording) =>
+      listedRecording({ day, session: withEnd(session) }, missingOf.get(session.recording_id));
     const byDay = Map.groupBy(found, ({ day }) => keyOfDay(day));
     return days.map((row) => ({ ...row, recordings: (byDay.get(keyOfDay(row)) ?? []).map(listed) }));
   };
