@@ -1,7 +1,8 @@
 /**
  * A sweep goes through what waits, oldest first, from where it was: each row is read once, however many wait behind it.
- * What it passed over may go later, so from time to time it begins again; the more it passed over, the seldomer, so
- * that looking at what cannot go costs a bounded part of the time.
+ * What it passed over may go later, so from time to time it begins again: not before it took a row or came to the end, for
+ * what cannot go must not hide what is behind it; and the more it passed over, the seldomer, so that looking at what cannot
+ * go costs a bounded part of the time.
  */
 
 /** Goes through rows by their place in the ledger. */
@@ -27,13 +28,15 @@ export const waitingSweep = <T extends { seq: number }>(
   let page: T[] = [];
   let passed = 0;
   let beganMs = monotonicMs();
+  let mayBeginAgain = false;
   const beginAgainWhenDue = () => {
     const nowMs = monotonicMs();
-    if (nowMs - beganMs < Math.max(MIN_AGAIN_MS, passed * AGAIN_MS_PER_PASSED)) return;
+    if (!mayBeginAgain || nowMs - beganMs < Math.max(MIN_AGAIN_MS, passed * AGAIN_MS_PER_PASSED)) return;
     position = 0;
     page = [];
     passed = 0;
     beganMs = nowMs;
+    mayBeginAgain = false;
   };
   const row = (): T | undefined => {
     if (page.length === 0) page = read(position, PAGE).reverse();
@@ -46,8 +49,10 @@ export const waitingSweep = <T extends { seq: number }>(
       beginAgainWhenDue();
       for (let visited = 0; visited < budget; visited += 1) {
         const next = row();
-        if (next === undefined) return { isTaken: false, visited };
-        if (visit(next) === 'taken') return { isTaken: true, visited: visited + 1 };
+        const isTaken = next !== undefined && visit(next) === 'taken';
+        if (next === undefined || isTaken) mayBeginAgain = true;
+        if (next === undefined) return { isTaken, visited };
+        if (isTaken) return { isTaken, visited: visited + 1 };
         passed += 1;
       }
       return { isTaken: false, visited: budget };
