@@ -75,3 +75,12 @@ test('a signal ends the wait, and what is not there is told as fetch tells it', 
     'before',
   );
 });
+
+test('an answer with a status that HTTP does not know fails this request alone', async () => {
+  const { fetch } = await fetchFrom((request, response) => {
+    if (request.url === '/odd') response.socket?.end('HTTP/1.1 999 x\r\ncontent-length: 0\r\n\r\n');
+    else response.end('well');
+  });
+  await expect(fetch('overlay://edge-3/odd')).rejects.toThrow('fetch failed');
+  expect(await (await fetch('overlay://edge-3/next')).text()).toBe('well');
+});

@@ -49,6 +49,9 @@ export const overlayFetch = (
     if (known?.session === session) return known.token;
     const token = tokenFor(agent, session);
     tokens.set(agent, { session, token });
+    token.catch(() => {
+      if (tokens.get(agent)?.token === token) tokens.delete(agent);
+    });
     const [oldest] = tokens.keys();
     if (tokens.size > MAX_TOKENS && oldest !== undefined) tokens.delete(oldest);
     return token;
@@ -69,7 +72,15 @@ export const overlayFetch = (
       headers,
       ...(signal ? { signal } : {}),
     });
-    request.once('response', (message) => resolve(responseOf(message)));
+    request.once('response', (message) => {
+      try {
+        resolve(responseOf(message));
+      } catch (error) {
+        // A status or header that fetch knows nothing of: it is the agent's, and must not end this process.
+        message.destroy();
+        reject(error);
+      }
+    });
     request.once('error', reject);
     request.end(body ?? undefined);
     return promise;
