@@ -76,6 +76,16 @@ const classesByCode: Record<string, BucketErrorClass> = {
   InvalidRange: 'range',
   PreconditionFailed: 'precondition',
   RequestTimeout: 'network',
+  IncompleteBody: 'network',
+  // Some services answer these with 400: they are of the account or the bucket, not of the object.
+  InvalidToken: 'forbidden',
+  TokenRefreshRequired: 'forbidden',
+  QuotaExceeded: 'forbidden',
+  XMinioAdminBucketQuotaExceeded: 'forbidden',
+  XMinioStorageFull: 'server',
+  'KMS.DisabledException': 'config',
+  'KMS.NotFoundException': 'config',
+  'KMS.InvalidStateException': 'config',
 };
 
 /**
