@@ -73,5 +73,6 @@ export const datagramsOver = (stream: Duplex): Duplex => {
   stream.on('close', () => datagrams.destroy());
   stream.on('end', () => datagrams.destroy());
   datagrams.on('error', () => undefined);
+  if (stream.destroyed) datagrams.destroy();
   return datagrams;
 };

@@ -18,7 +18,7 @@ import { decodeOverlayTopic, encodeOverlayTopic, type OverlayPlace } from './top
 /** A stream that asks to be let in. `local` is what its sender calls itself; only the token proves anything. */
 export type StreamRequest = { target: string; token: string; local: string };
 
-/** Serves a stream that was let in. */
+/** Serves a stream that was let in; called as well with one that is gone meanwhile, to let go of what was dialled for it. */
 export type Serve = (stream: Duplex) => void;
 
 export type OverlayAgentOptions = {
@@ -78,8 +78,8 @@ export const openOverlayAgent = async (options: OverlayAgentOptions): Promise<Ov
     admissions += 1;
     try {
       const serve = await admit({ target: request.target, token: request.token, local });
-      if (request.stream.destroyed) return;
-      counts.opened += 1;
+      if (!request.stream.destroyed) counts.opened += 1;
+      // One that is gone already as well: what was dialled for it has to be let go.
       serve(request.stream);
     } catch (error) {
       counts.refused += 1;

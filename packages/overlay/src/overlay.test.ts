@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -10,6 +11,7 @@ import { decodePacket, encodePacket } from './mux-packet.ts';
 import { type OverlayAgent, type OverlayAgentOptions, openOverlayAgent, type Serve } from './overlay-agent.ts';
 import { OverlayError } from './overlay-error.ts';
 import { type OverlayLocal, openOverlayLocal } from './overlay-local.ts';
+import { dialTarget } from './target-dialler.ts';
 import { encodeOverlayTopic } from './topics.ts';
 
 const PREFIX = 'net4mqtt';
@@ -128,6 +130,35 @@ test('a refusal comes with its reason, and the connection goes on', async () => 
   good.end('still here');
   expect(String(await buffer(good))).toBe('still here');
   expect(agent.counts).toMatchObject({ opened: 1, refused: 1 });
+});
+
+test('what was dialled for a stream that was given up meanwhile is closed', async () => {
+  const accepted = Promise.withResolvers<Socket>();
+  const server = createServer((socket) => accepted.resolve(socket.resume())).listen(0, '127.0.0.1');
+  opened.push(server);
+  await once(server, 'listening');
+  const asked = Promise.withResolvers<void>();
+  const dialled = Promise.withResolvers<void>();
+  const { connect, agent } = await pairOn(await embedded(), {
+    admit: async ({ target }) => {
+      if (target === 'api') return echo;
+      const serve = await dialTarget('tcp', target);
+      asked.resolve();
+      await dialled.promise;
+      return serve;
+    },
+  });
+  const given = await connect(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await asked.promise;
+  given.destroy();
+  // Of one connection, in order: when this one is answered the agent knows that the other is gone.
+  const next = await connect('api');
+  next.end('next');
+  expect(String(await buffer(next))).toBe('next');
+  dialled.resolve();
+  const socket = await accepted.promise;
+  if (!socket.destroyed) await once(socket, 'close');
+  expect(agent.counts.opened).toBe(1);
 });
 
 test('an agent that never joined is told as unreachable', async () => {

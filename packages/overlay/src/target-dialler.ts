@@ -107,11 +107,11 @@ const dialUdp = async (target: string, found: readonly Resolved[]): Promise<Serv
   socket.on('error', () => undefined);
   return (stream) => {
     stream.on('error', () => undefined);
-    stream.on('close', () => socket.close());
     if (stream.destroyed) {
       socket.close();
       return;
     }
+    stream.on('close', () => socket.close());
     socket.on('message', (datagram) => {
       if (!stream.writableEnded && !stream.destroyed && stream.writableLength < MAX_DATAGRAMS) stream.write(datagram);
     });

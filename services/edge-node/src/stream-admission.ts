@@ -53,7 +53,7 @@ export const streamAdmission = (deps: StreamAdmissionDeps) => {
     const target = named === '-' ? fallback : named;
     if (target === 'api' && !isUdp) {
       if (serveApi === null) throw new OverlayError('refused', `${alias} has no default target, and no API`);
-      return (stream) => serveApi(stream, identity);
+      return (stream) => void (stream.destroyed || serveApi(stream, identity));
     }
     if (identity.kind !== 'gateway') throw new OverlayError('forbidden', `an index's token opens api alone`);
     if (!matchesPattern(allow, target))
