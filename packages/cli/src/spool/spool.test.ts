@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCatalog } from '@weir/catalog';
@@ -37,8 +38,22 @@ test('an operator lists spools, declares one lost, and takes it back; what is wr
     [['lost'], /is no id of a spool/],
     [['burn', spool], /list, lost, found, refused or retry/],
     [['list', spool], /list takes no name/],
+    [['lost', spool, '--all'], /--all is of retry alone/],
   ] as const) {
     const { code, stderr } = await weir(...args);
     expect([code, stderr.trim().split('\n').length, stderr]).toEqual([1, 1, expect.stringMatching(words)]);
   }
 }, 90_000);
+
+test.each(['spool list', 'verify --all'])('weir %s where there is no index says so, and makes none', async (words) => {
+  using directory = temporaryDirectory('no-index');
+  const path = join(directory.path, 'weir.db');
+  const flags = [`--database.url=sqlite://${path}`, `--data_dir=${directory.path}`];
+  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+    execFile(process.execPath, [main, ...words.split(' '), ...flags], (error, _stdout, text) => {
+      resolve({ code: error === null ? 0 : error.code, stderr: text });
+    });
+  });
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/weir\.db does not exist: .*--profile up/)]);
+  expect(existsSync(path)).toBe(false);
+});

@@ -2,9 +2,10 @@
  * `weir spool`: in the cloud the spools that the index knows, and an operator's word that one will not come back; at a
  * site what was refused.
  */
-import { type Catalog, catalogOptions, type IndexedSpool, openCatalog } from '@weir/catalog';
+import type { Catalog, IndexedSpool } from '@weir/catalog';
 import { spoolId, type WeirConfig } from '@weir/contracts';
-import { openScope, readCommandLine, readWeirConfig, silentLog, WeirError } from '@weir/runtime';
+import { openScope, readCommandLine, readWeirConfig, WeirError } from '@weir/runtime';
+import { openExistingIndex } from '../index-and-bucket.ts';
 import { listRefused, retryRefused } from './refused.ts';
 
 const usage =
@@ -53,6 +54,7 @@ const refuse = (what: string) => new WeirError('config_invalid', `${what}; ${usa
 /** What is asked for; throws what is wrong with it. */
 const readRequest = ([word, name, ...more]: readonly string[], isAll: boolean): Request => {
   if (more.length > 0) throw refuse(`${more[0]}: one at a time`);
+  if (isAll && word !== 'retry') throw refuse('--all is of retry alone');
   switch (word) {
     case 'list':
     case 'refused':
@@ -73,7 +75,7 @@ const readRequest = ([word, name, ...more]: readonly string[], isAll: boolean): 
 
 const withIndex = async (config: WeirConfig, ask: (catalog: Catalog) => Promise<string[]>): Promise<string[]> => {
   await using scope = openScope();
-  return await ask(scope.use(await openCatalog(catalogOptions(config), { now: Date.now, log: silentLog() }), 'index'));
+  return await ask(await openExistingIndex(config, scope));
 };
 
 const answer = async (request: Request, config: WeirConfig): Promise<string[]> => {

@@ -1,13 +1,13 @@
 /** `weir verify`: recordings in the bucket against what the index says of them, every byte of them read and hashed. */
 import type { Catalog, IndexedRecording } from '@weir/catalog';
 import { openScope, readCommandLine, readWeirConfig, WeirError } from '@weir/runtime';
-import { openIndexAndBucket } from '../index-and-bucket.ts';
+import { openConfiguredBucket, openExistingIndex } from '../index-and-bucket.ts';
 import { type CheckCounts, checkRecording, type Difference } from './chain-check.ts';
 
 const PAGE = 200;
 const PROGRESS_MS = 1_000;
 
-const usage = 'weir verify <stream>/<record> | --all  [--config FILE]';
+const usage = 'weir verify <stream>/<record> | --all  [--config FILE] [--profile up]';
 
 /** What is to be verified: all, or one recording by stream and record (or recording_id). */
 const readRequest = (args: readonly string[]) => {
@@ -55,7 +55,8 @@ export const verify = async (args: readonly string[]): Promise<void> => {
   const { line, one } = readRequest(args);
   const config = readWeirConfig(line, (text) => process.stderr.write(`weir: ${text}\n`));
   await using scope = openScope();
-  const { catalog, bucket } = await openIndexAndBucket(config, scope);
+  const catalog = await openExistingIndex(config, scope);
+  const bucket = await openConfiguredBucket(config, scope);
   let spokeMs = performance.now();
   let recordings = 0;
   let differences = 0;
