@@ -18,7 +18,12 @@ test('an empty file is a whole configuration with the defaults of the seed', () 
     },
     storage: { disable_config_load: false, enable_virtual_host_style: false },
   });
-  expect(config.database).toEqual({ url: 'sqlite://./weir.db', max_connections: 10, connect_timeout: 30 });
+  expect(config.database).toEqual({
+    url: 'sqlite://./weir.db',
+    max_connections: 10,
+    query_timeout: 30,
+    connect_timeout: 30,
+  });
   expect(config.http.listen).toBe('0.0.0.0:7777');
   expect(config.gateway.listen).toBe('0.0.0.0:8888');
   expect(config.tap.listen).toBe('127.0.0.1:7778');
