@@ -7,6 +7,10 @@ import { type Scope, silentLog, WeirError } from '@weir/runtime';
 /** The most of a `record.json` that is read: a recording of years. */
 export const MAX_DOCUMENT_BYTES = 268_435_456;
 
+/** The index of the configuration, made where there is none; closed with the scope. */
+export const openIndex = async (config: WeirConfig, scope: Scope): Promise<Catalog> =>
+  scope.use(await openCatalog(catalogOptions(config), { now: Date.now, log: silentLog() }), 'index');
+
 /**
  * The index that is there already, closed with the scope. No file is made where there is none, for of an empty index a
  * command would say that all is well: throws `database_unavailable`, with what to give, instead.
@@ -18,7 +22,7 @@ export const openExistingIndex = async (config: WeirConfig, scope: Scope): Promi
       'database_unavailable',
       `${placeOf(url)} does not exist: give the configuration of the gateway by --config FILE, or --profile up for what weir up runs here`,
     );
-  return scope.use(await openCatalog(catalogOptions(config), { now: Date.now, log: silentLog() }), 'index');
+  return openIndex(config, scope);
 };
 
 /** The bucket of the configuration, asked whether it is there; closed with the scope. */
@@ -29,11 +33,11 @@ export const openConfiguredBucket = async (config: WeirConfig, scope: Scope): Pr
   return bucket;
 };
 
-/** Index and bucket of the configuration, both asked whether they are there, the index made where there is none; closed with the scope. */
+/** {@link openIndex} and {@link openConfiguredBucket}. */
 export const openIndexAndBucket = async (
   config: WeirConfig,
   scope: Scope,
 ): Promise<{ catalog: Catalog; bucket: Bucket }> => {
-  const catalog = scope.use(await openCatalog(catalogOptions(config), { now: Date.now, log: silentLog() }), 'index');
+  const catalog = await openIndex(config, scope);
   return { catalog, bucket: await openConfiguredBucket(config, scope) };
 };

@@ -1,7 +1,7 @@
 /** `weir token`: makes, lists and revokes the tokens by which sites join. Needs `[database]` and keys of the gateway. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type Catalog, isLiveToken, type JoinToken, openCatalog } from '@weir/catalog';
+import { type Catalog, isLiveToken, type JoinToken } from '@weir/catalog';
 import {
   ALIAS,
   brokerUrls,
@@ -20,9 +20,9 @@ import {
   openSecrets,
   readCommandLine,
   readWeirConfig,
-  silentLog,
   WeirError,
 } from '@weir/runtime';
+import { openIndex } from '../index-and-bucket.ts';
 
 const usage =
   "weir token node --alias NAME [--streams 'NAME-*'] [--expires 30d|2027-01-31] [--broker URL] [--gateway URL] [--ca FILE] [--password-file FILE] [--replace] | list | revoke ID  [--config FILE] [--profile up]";
@@ -132,9 +132,7 @@ export const tokenLine = (token: JoinToken, nowMs: number): string => {
 
 const withCatalog = async <T>(config: WeirConfig, ask: (catalog: Catalog) => Promise<T>): Promise<T> => {
   await using scope = openScope();
-  const { url, max_connections: maxConnections, connect_timeout: connectTimeoutSeconds } = config.database;
-  const options = { url, maxConnections, connectTimeoutSeconds };
-  return await ask(scope.use(await openCatalog(options, { now: Date.now, log: silentLog() }), 'index'));
+  return await ask(await openIndex(config, scope));
 };
 
 type Told = { line: string; notes: string[] };
